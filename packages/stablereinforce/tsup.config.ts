@@ -1,0 +1,9 @@
+import { defineConfig } from "tsup";
+
+export default defineConfig({
+  entry: { index: "src/index.ts", "testing/index": "src/testing/index.ts" },
+  format: "esm",
+  target: "node20",
+  dts: { compilerOptions: { ignoreDeprecations: "6.0" } },
+  clean: true,
+});
