@@ -1,0 +1,45 @@
+/** Errors of this package. They extend `R1Error` of core, so that `isR1Error` and the codes work alike. */
+import { R1Error } from "@r1reward/core";
+
+/** What is wrong with a checkpoint, in one word that code can match on. */
+export type CheckpointProblem =
+  | "pickle"
+  | "too-short"
+  | "header-too-large"
+  | "header-length"
+  | "not-utf8"
+  | "not-json"
+  | "duplicate-key"
+  | "bad-name"
+  | "bad-dtype"
+  | "bad-shape"
+  | "bad-offsets"
+  | "bad-metadata"
+  | "length-mismatch"
+  | "missing-tensor"
+  | "shape-mismatch"
+  | "not-finite"
+  | "bad-index"
+  | "bad-path"
+  | "io"
+  | "incomplete";
+
+/** A checkpoint file that was refused, or could not be read or written. */
+export class CheckpointError extends R1Error {
+  override readonly code = "R1_CHECKPOINT";
+  readonly file: string;
+  readonly problem: CheckpointProblem;
+  readonly tensor: string | undefined;
+
+  constructor(
+    where: { readonly file: string; readonly problem: CheckpointProblem; readonly tensor?: string | undefined },
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    const tensor = where.tensor === undefined ? "" : ` tensor ${JSON.stringify(where.tensor)}:`;
+    super(`${where.file}:${tensor} ${message}`, options);
+    this.file = where.file;
+    this.problem = where.problem;
+    this.tensor = where.tensor;
+  }
+}

@@ -1,0 +1,69 @@
+/** bfloat16 and IEEE half precision, from and to float32. Rounding is to nearest, ties to even; NaN stays NaN. */
+
+const scratchFloat = new Float32Array(1);
+const scratchBits = new Uint32Array(scratchFloat.buffer);
+
+/** Float32 values of raw bfloat16 patterns. Exact: bfloat16 is the upper half of a float32. */
+export const bf16ToFloat32 = (raw: Uint16Array): Float32Array => {
+  const bits = new Uint32Array(raw.length);
+  for (let i = 0; i < raw.length; i++) bits[i] = (raw[i] as number) << 16;
+  return new Float32Array(bits.buffer);
+};
+
+/** Raw bfloat16 patterns nearest to the given values. Overflow becomes infinity, as IEEE 754 rounding has it. */
+export const float32ToBf16 = (values: Float32Array): Uint16Array => {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const raw = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) {
+    const b = bits[i] as number;
+    // Adding 0x7fff plus the kept part's last bit rounds ties to even; on NaN it could carry into infinity.
+    const isNan = (b & 0x7fffffff) > 0x7f800000;
+    raw[i] = isNan ? ((b >>> 16) & 0x8000) | 0x7fc0 : (b + 0x7fff + ((b >>> 16) & 1)) >>> 16;
+  }
+  return raw;
+};
+
+const halfBitsToFloat = (half: number): number => {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >>> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+};
+
+/** Float32 values of raw half-precision patterns, subnormals included. Exact. */
+export const f16ToFloat32 = (raw: Uint16Array): Float32Array => {
+  const values = new Float32Array(raw.length);
+  for (let i = 0; i < raw.length; i++) values[i] = halfBitsToFloat(raw[i] as number);
+  return values;
+};
+
+/** `bits / 2^shift` rounded to nearest, ties to even. `shift` is 1 to 31. */
+const shiftToEven = (bits: number, shift: number): number => {
+  const kept = bits >>> shift;
+  const rest = bits & (2 ** shift - 1);
+  const half = 2 ** (shift - 1);
+  return kept + (rest > half || (rest === half && (kept & 1) === 1) ? 1 : 0);
+};
+
+const floatBitsToHalf = (b: number): number => {
+  const sign = (b >>> 16) & 0x8000;
+  const magnitude = b & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00;
+  if (magnitude >= 0x477ff000) return sign | 0x7c00; // 65520 and above round to infinity
+  if (magnitude >= 0x38800000) return sign | shiftToEven(magnitude - 0x38000000, 13); // 2^-14 and above: normal
+  const shift = 126 - (magnitude >>> 23); // below: count units of 2^-24
+  if (shift > 24) return sign;
+  return sign | shiftToEven((magnitude & 0x7fffff) | 0x800000, shift);
+};
+
+/** Raw half-precision patterns nearest to the given values, subnormals included. */
+export const float32ToF16 = (values: Float32Array): Uint16Array => {
+  const raw = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    scratchFloat[0] = values[i] as number;
+    raw[i] = floatBitsToHalf(scratchBits[0] as number);
+  }
+  return raw;
+};
