@@ -8,7 +8,15 @@ import { redact } from "./redact.ts";
 
 /** Stable codes: match on these, not on messages. */
 export type R1ErrorCode =
-  "R1_CONFIG" | "R1_DATASET" | "R1_MEDIA" | "R1_MODEL" | "R1_REWARD" | "R1_CACHE" | "R1_OUTPUT" | "R1_ABORTED";
+  | "R1_CONFIG"
+  | "R1_DATASET"
+  | "R1_PROMPT"
+  | "R1_MEDIA"
+  | "R1_MODEL"
+  | "R1_REWARD"
+  | "R1_CACHE"
+  | "R1_OUTPUT"
+  | "R1_ABORTED";
 
 const MARKER = Symbol.for("r1reward.error");
 
@@ -54,6 +62,21 @@ export class DatasetError extends R1Error {
     this.file = where.file;
     this.line = where.line;
     this.field = where.field;
+  }
+}
+
+/** A pair that a protocol refuses to ask about, because its untrusted text holds what it must not. */
+export class PromptError extends R1Error {
+  override readonly code = "R1_PROMPT";
+  /** Name of the record. */
+  readonly pair: string;
+  /** `question`, `responses[0]` or `responses[1]`. */
+  readonly field: string;
+
+  constructor(pair: string, field: string, problem: string) {
+    super(`pair ${pair} ${field}: ${problem}`);
+    this.pair = pair;
+    this.field = field;
   }
 }
 
