@@ -96,6 +96,11 @@ export interface JudgeOptions extends CallOptions {
   readonly swapped?: boolean | undefined;
   /** Which of several samples: sample 0 uses the seed as given, sample k the seed + k. */
   readonly sample?: number | undefined;
+  /**
+   * How many samples of this order are being taken in all. More than one is only worth taking at a temperature above 0,
+   * so a judge samples with temperature 1 then, unless it was told otherwise.
+   */
+  readonly samples?: number | undefined;
 }
 
 /** Judges one pair in one order. */
@@ -131,9 +136,19 @@ export interface GroupRewardFunction<Truth = unknown> {
 /** Persistent store of replies. `get` of a corrupt or foreign entry is a miss, never an error. */
 export interface ResponseCache extends AsyncDisposable {
   get(key: string): Promise<CachedReply | undefined>;
+  /** Rejects with a `CacheError` when nothing was stored, and counts it: the reply itself is not lost by that. */
   set(key: string, reply: CachedReply): Promise<void>;
-  /** Counted since the cache was opened. */
-  stats(): { readonly hits: number; readonly misses: number; readonly corrupt: number; readonly writes: number };
+  stats(): CacheStats;
+}
+
+/** Counted since the cache was opened. */
+export interface CacheStats {
+  readonly hits: number;
+  /** Every `get` that found nothing, corrupt entries included. */
+  readonly misses: number;
+  readonly corrupt: number;
+  readonly writes: number;
+  readonly writeErrors: number;
 }
 
 /** What the cache keeps: a whole reply that could be read. */

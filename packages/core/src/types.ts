@@ -137,6 +137,7 @@ export interface Completion {
 export type JudgeWarning =
   | "markers-neutralised" // control markers such as <|im_end|> were defused in untrusted text
   | "answer-tag-in-input" // a response contains <answer> or </think> itself
+  | "not-cached" // the reply could not be stored: asking again costs again
   | "reference-mode"; // the reference repository's parser or placement was used
 
 /** One critique of one pair, in one order. */
@@ -153,7 +154,10 @@ export interface Judgment {
   readonly probability?: number | undefined;
   readonly usage: Usage;
   readonly latencyMs: number;
-  /** True when the reply came from the cache and cost nothing. */
+  /**
+   * True when the reply came from the cache, or from another caller's request that was under way, and cost nothing:
+   * `usage` and `latencyMs` are then those of the request that paid for it.
+   */
   readonly cached: boolean;
   readonly warnings: readonly JudgeWarning[];
 }
