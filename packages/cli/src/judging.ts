@@ -1,0 +1,133 @@
+/** From flags to a judge: the only place that knows which judges and protocols have names on the command line. */
+import {
+  createR1Protocol,
+  firstJudge,
+  judgeWith,
+  longerJudge,
+  openaiCompatible,
+  plainProtocol,
+  r1Protocol,
+  randomJudge,
+  referenceProtocol,
+  rmR1Protocol,
+  unifiedRewardProtocol,
+  type JudgeProtocol,
+  type PairwiseJudge,
+  type ResponseCache,
+} from "@r1reward/core";
+import { diskCache, nodeMedia } from "@r1reward/core/node";
+import { apiKeyFrom, defaultCacheFolder, flagError, type JudgeFlags } from "./options.ts";
+
+/** A judge with what must be closed after use. */
+export interface OpenJudge extends AsyncDisposable {
+  readonly judge: PairwiseJudge;
+  /** Does it look at images and cost anything? The built-in ones do not. */
+  readonly usesModel: boolean;
+  /** Everything that changes its verdicts: part of the fingerprint of a results file. */
+  readonly fingerprint: string;
+  readonly cache: ResponseCache | undefined;
+}
+
+const PROTOCOLS: Readonly<Record<string, () => JudgeProtocol>> = {
+  r1: () => r1Protocol,
+  "r1-train": () => createR1Protocol({ preset: "train" }),
+  plain: () => plainProtocol,
+  "unified-reward": () => unifiedRewardProtocol,
+  "rm-r1": () => rmR1Protocol,
+  reference: () => referenceProtocol({ benchmark: "vl-rewardbench" }),
+};
+
+const protocolNamed = (name: string): JudgeProtocol => {
+  const make = Object.hasOwn(PROTOCOLS, name) ? PROTOCOLS[name] : undefined;
+  if (make === undefined)
+    throw flagError("--protocol", `expected one of ${Object.keys(PROTOCOLS).join(", ")}, got "${name}"`);
+  return make();
+};
+
+const BASELINES: Readonly<Record<string, (seed: number) => PairwiseJudge>> = {
+  "baseline:longer": () => longerJudge,
+  "baseline:first": () => firstJudge,
+  "baseline:random": (seed) => randomJudge(seed),
+};
+
+const baselineNamed = (name: string, seed: number): PairwiseJudge => {
+  const [, base, ownSeed] = /^(baseline:[a-z]+)(?::(\d{1,15}))?$/.exec(name) ?? [];
+  const make = base !== undefined && Object.hasOwn(BASELINES, base) ? BASELINES[base] : undefined;
+  if (make === undefined || (ownSeed !== undefined && base !== "baseline:random")) {
+    throw flagError(
+      "--judge",
+      `expected ${Object.keys(BASELINES).join(", ")} or baseline:random:<seed>, got "${name}"`,
+    );
+  }
+  return make(ownSeed === undefined ? seed : Number(ownSeed));
+};
+
+const builtIn = (judge: PairwiseJudge): OpenJudge => ({
+  judge,
+  usesModel: false,
+  fingerprint: judge.name,
+  cache: undefined,
+  [Symbol.asyncDispose]: async () => {},
+});
+
+/** Closes what was opened, last first. */
+const closeAll = async (resources: readonly AsyncDisposable[]): Promise<void> => {
+  for (const resource of [...resources].reverse()) await resource[Symbol.asyncDispose]();
+};
+
+const openModel = (flags: JudgeFlags, baseURL: readonly string[], model: string) =>
+  openaiCompatible({
+    baseURL: [...baseURL],
+    model,
+    apiKey: apiKeyFrom(),
+    deadlineMs: flags.deadline * 1000,
+    concurrency: { max: flags.concurrency },
+  });
+
+const modelJudge = async (flags: JudgeFlags, baseURL: readonly string[], model: string): Promise<OpenJudge> => {
+  const owned: AsyncDisposable[] = [];
+  const own = <T extends AsyncDisposable>(resource: T): T => (owned.push(resource), resource);
+  const protocol = protocolNamed(flags.protocol);
+  const media = own(
+    nodeMedia({
+      ...(flags.imageRoot === undefined ? {} : { root: flags.imageRoot }),
+      hosts: flags.allowHost ?? [],
+      maxPixels: flags.maxPixels,
+      resize: true,
+    }),
+  );
+  const cache =
+    flags.cache === false
+      ? undefined
+      : own(await diskCache(typeof flags.cache === "string" ? flags.cache : defaultCacheFolder()));
+  const client = own(openModel(flags, baseURL, model));
+  const perOrder = (flags.votes ?? 2) / (flags.orders === "both" ? 2 : 1);
+  const sampling = {
+    temperature: flags.temperature ?? (perOrder > 1 ? 1 : 0),
+    maxTokens: flags.maxTokens,
+    seed: flags.seed,
+  };
+  const judge = judgeWith(client, protocol, { media, sampling, ...(cache === undefined ? {} : { cache }) });
+  return {
+    judge,
+    usesModel: true,
+    fingerprint: JSON.stringify([judge.name, sampling, media.fingerprint]),
+    cache,
+    [Symbol.asyncDispose]: () => closeAll(owned),
+  };
+};
+
+/**
+ * Opens the judge that the flags name.
+ * @throws ConfigError when they name none, two, or one that does not exist.
+ */
+export const openJudge = async (flags: JudgeFlags): Promise<OpenJudge> => {
+  if (flags.judge !== undefined) return builtIn(baselineNamed(flags.judge, flags.seed));
+  if (flags.baseUrl === undefined || flags.baseUrl.length === 0) {
+    throw flagError(
+      "--judge",
+      "expected a built-in judge, or a server: --base-url http://localhost:8000/v1 (or R1REWARD_BASE_URL)",
+    );
+  }
+  return modelJudge(flags, flags.baseUrl, flags.model ?? (await onlyModelOf(flags.baseUrl[0] as string)));
+};
