@@ -1,0 +1,13 @@
+/** Parts of `@r1reward/stablereinforce` that need Node: files. */
+export {
+  openSafetensors,
+  saveSafetensors,
+  streamSafetensors,
+  type ReadTensorOptions,
+  type SafetensorsFile,
+  type SaveSafetensorsOptions,
+  type TensorLocation,
+  type TensorSource,
+} from "./safetensors-file.ts";
+export { openSharded, openWeights, type OpenCheckpointOptions } from "./sharded.ts";
+export { atomicWrite } from "./atomic-write.ts";
