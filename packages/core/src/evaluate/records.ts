@@ -1,4 +1,5 @@
 /** What one evaluated pair leaves behind: enough to report, to resume and to compare, small enough for a line of JSONL. */
+import type { OnTie } from "../aggregate.ts";
 import { canonicalJson } from "../canonical-json.ts";
 import { ConfigError, isR1Error, messageOf } from "../errors.ts";
 import { sha256 } from "../hash.ts";
@@ -25,7 +26,20 @@ export interface RunSettings {
   /** Critiques per pair in all, over its orders; early stopping may take fewer. */
   readonly votes: number;
   readonly seed: number;
+  readonly onTie: OnTie;
+  readonly earlyStop: boolean;
 }
+
+/** The names of all settings. */
+export const SETTINGS = [
+  "benchmark",
+  "judge",
+  "placement",
+  "votes",
+  "seed",
+  "onTie",
+  "earlyStop",
+] as const satisfies readonly (keyof RunSettings)[];
 
 /** A judgment without its text. */
 export interface JudgmentSummary {

@@ -3,7 +3,7 @@ import { ConfigError } from "../errors.ts";
 import { UNCATEGORISED, type Benchmark, type Split } from "./benchmark.ts";
 import type { BootstrapOptions } from "./bootstrap.ts";
 import { positionBiasOf } from "./position.ts";
-import { latestRecords, type EvalRecord, type RunSettings } from "./records.ts";
+import { latestRecords, SETTINGS, type EvalRecord, type RunSettings } from "./records.ts";
 import { reportJudgments } from "./report-judgments.ts";
 import type { ConsistencyReport, EvalReport, FailureReport, SplitReport } from "./report-types.ts";
 import {
@@ -77,9 +77,8 @@ const failuresOf = (records: readonly EvalRecord[]): FailureReport => {
 export const settingsOf = (records: readonly EvalRecord[]): RunSettings | null => {
   const first = records[0]?.settings;
   if (first === undefined) return null;
-  const fields = ["benchmark", "judge", "placement", "votes", "seed"] as const;
   for (const { settings, id } of records) {
-    const other = fields.find((field) => settings[field] !== first[field]);
+    const other = SETTINGS.find((field) => settings[field] !== first[field]);
     if (other === undefined) continue;
     throw new ConfigError(
       `records: expected one run with ${other} ${JSON.stringify(first[other])}, got ${JSON.stringify(settings[other])} in record ${JSON.stringify(id)}`,
@@ -104,6 +103,22 @@ const warningsOf = (benchmark: Benchmark, settings: RunSettings | null, records:
   if (failed > 0) warnings.push(`the judge failed on ${failed} of ${records.length} pairs: see failures`);
   return warnings;
 };
+
+const policiesOf = (
+  records: readonly EvalRecord[],
+  failures: FailurePolicy,
+): Pick<EvalReport, "accuracyByFailurePolicy" | "accuracyByTiePolicy"> => ({
+  accuracyByFailurePolicy: {
+    wrong: accuracyUnder(records, "wrong"),
+    excluded: accuracyUnder(records, "excluded"),
+    coinFlip: accuracyUnder(records, "coin-flip"),
+  },
+  accuracyByTiePolicy: {
+    wrong: accuracyUnder(records, failures, "wrong"),
+    excluded: accuracyUnder(records, failures, "excluded"),
+    half: accuracyUnder(records, failures, "half"),
+  },
+});
 
 /**
  * Reports records. Their order does not matter; of records with one key the last counts. Throws `ConfigError` when
@@ -131,16 +146,7 @@ export const reportRecords = (
     overall,
     ...(grouped ? { acc: overall.accuracy, accPlus: overall.accPlus ?? null } : {}),
     splits: splitsOf(benchmark, records, score),
-    accuracyByFailurePolicy: {
-      wrong: accuracyUnder(records, "wrong"),
-      excluded: accuracyUnder(records, "excluded"),
-      coinFlip: accuracyUnder(records, "coin-flip"),
-    },
-    accuracyByTiePolicy: {
-      wrong: accuracyUnder(records, failures, "wrong"),
-      excluded: accuracyUnder(records, failures, "excluded"),
-      half: accuracyUnder(records, failures, "half"),
-    },
+    ...policiesOf(records, failures),
     consistency: consistencyOf(records),
     positionBias: positionBiasOf(records),
     ties: overall.ties,
