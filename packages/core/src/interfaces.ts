@@ -48,6 +48,8 @@ export interface ChatModel {
   readonly name: string;
   /** Revision of the weights, when known: part of the cache key. */
   readonly revision?: string | undefined;
+  /** Settings of the client that change replies (extra fields, pixel limits): part of the cache key. */
+  readonly fingerprint?: string | undefined;
   complete(messages: readonly Message<LoadedPart>[], options?: SampleOptions): Promise<Completion>;
   /** Several samples of one prompt in one request; without it, `complete` is called n times. */
   completeMany?(
