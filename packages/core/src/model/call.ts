@@ -1,0 +1,247 @@
+/** One call: a turn, a request, a reply; again when that may help; until the deadline or the caller ends it. */
+import { AbortError, ModelError, throwIfAborted, type R1Error } from "../errors.ts";
+import type { Awaitable } from "../interfaces.ts";
+import type { Completion } from "../types.ts";
+import type { Pieces } from "./body.ts";
+import { onAbort, type Clock, type Deadlines } from "./clock.ts";
+import { deadlineError, httpFailure, modelError, networkFailure, type Failure, type Speaker } from "./failure.ts";
+import type { Lease, Limiter, Outcome } from "./limiter.ts";
+import { readReply } from "./reply.ts";
+import { backoffMs, type RetryBudget, type RetryPolicy } from "./retry.ts";
+import type { Transport, TransportRequest, TransportResponse } from "./transport.ts";
+
+/** Counted since the client was made. */
+export interface CallCounts {
+  requests: number;
+  succeeded: number;
+  failed: number;
+  aborted: number;
+  retries: number;
+}
+
+/** Everything that calls share. */
+export interface Engine {
+  readonly transport: Transport;
+  readonly limiter: Limiter;
+  readonly budget: RetryBudget;
+  readonly policy: RetryPolicy;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** `undefined` when there is no deadline. */
+  readonly deadlines: Deadlines | undefined;
+  readonly deadlineMs: number;
+  /** Headers of a request; asked for each try, because keys may expire. */
+  readonly headers: () => Awaitable<Readonly<Record<string, string>>>;
+  readonly speaker: Speaker;
+  readonly counts: CallCounts;
+  /** Calls in progress; closing the client ends them. */
+  readonly open: Set<Scope>;
+}
+
+/** A call in progress and what may end it early. */
+export interface Scope {
+  /** Ends the call with this error: leaves the line, hangs up, or stops waiting. Only the first one counts. */
+  end(why: R1Error): void;
+}
+
+interface LiveScope extends Scope {
+  ended: R1Error | undefined;
+  onEnd: ((why: R1Error) => void) | undefined;
+  attempts: number;
+  last: Failure | undefined;
+  /** When the deadline passes; `undefined` until the first try, and without a deadline. */
+  until: number | undefined;
+  stopWatching: (() => void) | undefined;
+  stopDeadline: (() => void) | undefined;
+}
+
+const openScope = (engine: Engine, signal: AbortSignal | undefined): LiveScope => {
+  const scope: LiveScope = {
+    ended: undefined,
+    onEnd: undefined,
+    attempts: 0,
+    last: undefined,
+    until: undefined,
+    stopWatching: undefined,
+    stopDeadline: undefined,
+    end: (why) => {
+      if (scope.ended !== undefined) return;
+      scope.ended = why;
+      scope.onEnd?.(why);
+    },
+  };
+  if (signal !== undefined) {
+    scope.stopWatching = onAbort(signal, (reason) => {
+      scope.end(new AbortError("aborted by the caller", { cause: reason }));
+    });
+  }
+  engine.open.add(scope);
+  return scope;
+};
+
+const closeScope = (engine: Engine, scope: LiveScope): void => {
+  scope.onEnd = undefined;
+  scope.stopWatching?.();
+  scope.stopDeadline?.();
+  engine.open.delete(scope);
+};
+
+// The deadline runs from a call's first turn: what waits in line here waits for the caller's own other calls.
+const startDeadline = (engine: Engine, scope: LiveScope): void => {
+  if (engine.deadlines === undefined || scope.until !== undefined) return;
+  scope.until = engine.clock.now() + engine.deadlineMs;
+  scope.stopDeadline = engine.deadlines.add(() => {
+    scope.end(deadlineError(engine.speaker, engine.deadlineMs, scope.attempts, scope.last));
+  });
+};
+
+const turn = async (engine: Engine, scope: LiveScope): Promise<Lease> => {
+  const lease = await new Promise<Lease>((resolve, reject) => {
+    const leave = engine.limiter.wait(resolve, scope.attempts > 0);
+    scope.onEnd = (why) => {
+      leave();
+      reject(why);
+    };
+  });
+  if (scope.ended !== undefined) {
+    lease.release("neutral");
+    throw scope.ended;
+  }
+  return lease;
+};
+
+const pause = (engine: Engine, scope: LiveScope, ms: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const callOff = engine.clock.after(ms, resolve);
+    scope.onEnd = (why) => {
+      callOff();
+      reject(why);
+    };
+  });
+
+type Tried = { readonly value: readonly Completion[]; readonly failure?: undefined } | { readonly failure: Failure };
+
+interface Job {
+  readonly path: string;
+  readonly body: Pieces;
+}
+
+const interpret = (engine: Engine, response: TransportResponse, began: number): Tried => {
+  const now = engine.clock.now();
+  if (response.status < 200 || response.status > 299) return { failure: httpFailure(response, now) };
+  const read = readReply(response.text, now - began);
+  return read.ok ? { value: read.value } : { failure: read.failure };
+};
+
+const exchange = (engine: Engine, scope: LiveScope, request: TransportRequest): Promise<Tried> =>
+  new Promise((resolve, reject) => {
+    const began = engine.clock.now();
+    const { response, cancel } = engine.transport.send(request);
+    scope.onEnd = (why) => {
+      reject(why);
+      cancel(why);
+    };
+    response.then(
+      (whole) => {
+        resolve(interpret(engine, whole, began));
+      },
+      (error: unknown) => {
+        resolve({ failure: networkFailure(error) });
+      },
+    );
+  });
+
+const send = (engine: Engine, scope: LiveScope, job: Job, lease: Lease): Promise<Tried> => {
+  const { origin, path } = lease.endpoint;
+  const dispatch = (headers: Readonly<Record<string, string>>): Promise<Tried> => {
+    if (scope.ended !== undefined) return Promise.reject(scope.ended);
+    return exchange(engine, scope, { method: "POST", origin, path: `${path}${job.path}`, headers, body: job.body });
+  };
+  const headers = engine.headers();
+  if (!(headers instanceof Promise)) return dispatch(headers);
+  return new Promise((resolve, reject) => {
+    scope.onEnd = reject;
+    headers.then(dispatch).then(resolve, reject);
+  });
+};
+
+const outcomeOf = (failure: Failure): Outcome => (failure.overload ? "overload" : failure.fault ? "fault" : "neutral");
+
+const attempt = async (engine: Engine, scope: LiveScope, job: Job, lease: Lease): Promise<Tried> => {
+  let outcome: Outcome = "neutral";
+  let retryAfterMs: number | undefined;
+  try {
+    const tried = await send(engine, scope, job, lease);
+    outcome = tried.failure === undefined ? "ok" : outcomeOf(tried.failure);
+    retryAfterMs = tried.failure?.retryAfterMs;
+    return tried;
+  } finally {
+    lease.release(outcome, retryAfterMs);
+  }
+};
+
+/** How long to wait before the next try; throws when there is none. */
+const beforeNext = (engine: Engine, scope: LiveScope, failure: Failure, lease: Lease): number => {
+  const { policy, budget, speaker } = engine;
+  const { attempts } = scope;
+  if (!failure.retryable || attempts >= policy.attempts) throw modelError(speaker, failure, attempts);
+  if (!budget.take()) throw modelError(speaker, failure, attempts, "the client's retry budget is spent");
+  // Another replica need not recover first.
+  if (failure.fault && engine.limiter.hasOther(lease.endpoint)) return 0;
+  const ms = backoffMs(policy, attempts, failure.retryAfterMs, engine.random);
+  if (scope.until !== undefined && engine.clock.now() + ms >= scope.until) {
+    throw deadlineError(speaker, engine.deadlineMs, attempts, failure);
+  }
+  return ms;
+};
+
+const tries = async (engine: Engine, scope: LiveScope, job: Job): Promise<readonly Completion[]> => {
+  for (;;) {
+    const lease = engine.limiter.take() ?? (await turn(engine, scope));
+    startDeadline(engine, scope);
+    scope.attempts += 1;
+    const tried = await attempt(engine, scope, job, lease);
+    if (tried.failure === undefined) return tried.value;
+    scope.last = tried.failure;
+    const ms = beforeNext(engine, scope, tried.failure, lease);
+    engine.counts.retries += 1;
+    if (ms > 0) await pause(engine, scope, ms);
+    if (scope.ended !== undefined) throw scope.ended;
+  }
+};
+
+/**
+ * Posts a body until it is answered.
+ *
+ * @throws ModelError when the server refuses, the tries or the retry budget are used up, or the deadline has passed;
+ * AbortError as soon as the signal fires.
+ */
+export const runCall = async (
+  engine: Engine,
+  job: Job,
+  signal: AbortSignal | undefined,
+): Promise<readonly Completion[]> => {
+  throwIfAborted(signal);
+  const scope = openScope(engine, signal);
+  engine.counts.requests += 1;
+  engine.budget.deposit();
+  try {
+    const completions = await tries(engine, scope, job);
+    engine.counts.succeeded += 1;
+    return completions;
+  } catch (error) {
+    if (error instanceof AbortError) engine.counts.aborted += 1;
+    else engine.counts.failed += 1;
+    throw error;
+  } finally {
+    closeScope(engine, scope);
+  }
+};
+
+/** Ends every call in progress, because the client was closed. */
+export const endCalls = (engine: Engine): void => {
+  const { model, where } = engine.speaker;
+  for (const scope of engine.open) {
+    scope.end(new ModelError(`${model} at ${where}: the client was closed`, { model, retryable: false }));
+  }
+};
