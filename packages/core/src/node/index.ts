@@ -1,1 +1,2 @@
-export {};
+/** @r1reward/core/node: what needs Node. */
+export * from "./disk-cache.ts";
