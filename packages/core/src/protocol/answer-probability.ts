@@ -69,6 +69,7 @@ export const answerProbability = (
 
   const parts = differingParts(labels);
   const said = answer === labels.first ? parts.first : parts.second;
+  if (parts.first === "" || parts.second === "") return undefined; // one label begins the other: no token tells
   const at = span.start + parts.head;
   const found = tokenAt(logps, at);
   if (found === undefined || found.start + found.entry.token.length < at + said.length) return undefined;
