@@ -3,7 +3,7 @@
  * and orders of presentation must be decided by pure functions.
  */
 
-const ROUNDS = new Uint32Array([
+const ROUNDS = new Int32Array([
   0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98,
   0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
   0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8,
@@ -30,8 +30,8 @@ const padded = (bytes: Uint8Array): DataView => {
 const turn = (word: number, by: number): number => (word >>> by) | (word << (32 - by));
 
 /** The 64 words that one block of 16 words is stretched to. */
-const schedule = (block: DataView, offset: number, words: Uint32Array): void => {
-  for (let i = 0; i < 16; i += 1) words[i] = block.getUint32(offset + i * 4);
+const schedule = (block: DataView, offset: number, words: Int32Array): void => {
+  for (let i = 0; i < 16; i += 1) words[i] = block.getInt32(offset + i * 4);
   for (let i = 16; i < 64; i += 1) {
     const early = words[i - 15]!;
     const late = words[i - 2]!;
@@ -41,23 +41,45 @@ const schedule = (block: DataView, offset: number, words: Uint32Array): void => 
   }
 };
 
-const mix = (state: Uint32Array, words: Uint32Array): void => {
-  let [a, b, c, d, e, f, g, h] = state as unknown as [number, number, number, number, number, number, number, number];
+/** The 64 rounds over one block. Plain assignments: destructuring goes through iterators, at three quarters of the speed. */
+const mix = (state: Uint32Array, words: Int32Array): void => {
+  let a = state[0]!;
+  let b = state[1]!;
+  let c = state[2]!;
+  let d = state[3]!;
+  let e = state[4]!;
+  let f = state[5]!;
+  let g = state[6]!;
+  let h = state[7]!;
   for (let i = 0; i < 64; i += 1) {
     const s1 = turn(e, 6) ^ turn(e, 11) ^ turn(e, 25);
     const t1 = (h + s1 + ((e & f) ^ (~e & g)) + ROUNDS[i]! + words[i]!) | 0;
     const s0 = turn(a, 2) ^ turn(a, 13) ^ turn(a, 22);
     const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-    [h, g, f, e, d, c, b, a] = [g, f, e, (d + t1) | 0, c, b, a, (t1 + t2) | 0];
+    h = g;
+    g = f;
+    f = e;
+    e = (d + t1) | 0;
+    d = c;
+    c = b;
+    b = a;
+    a = (t1 + t2) | 0;
   }
-  for (const [i, word] of [a, b, c, d, e, f, g, h].entries()) state[i] = state[i]! + word;
+  state[0]! += a;
+  state[1]! += b;
+  state[2]! += c;
+  state[3]! += d;
+  state[4]! += e;
+  state[5]! += f;
+  state[6]! += g;
+  state[7]! += h;
 };
 
-/** SHA-256 of bytes, or of a string as UTF-8: 64 lower-case hex digits. */
+/** SHA-256 of bytes, or of a string as UTF-8 (a lone surrogate counts as U+FFFD): 64 lower-case hex digits. */
 export const sha256 = (data: string | Uint8Array): string => {
   const message = padded(typeof data === "string" ? new TextEncoder().encode(data) : data);
   const state = Uint32Array.from(START);
-  const words = new Uint32Array(64);
+  const words = new Int32Array(64);
   for (let offset = 0; offset < message.byteLength; offset += 64) {
     schedule(message, offset, words);
     mix(state, words);

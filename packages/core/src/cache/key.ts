@@ -1,6 +1,6 @@
 import { canonicalJson } from "../canonical-json.ts";
 import { sha256 } from "../hash.ts";
-import type { SampleOptions } from "../interfaces.ts";
+import type { ChatModel, SampleOptions } from "../interfaces.ts";
 import type { LoadedImage, LoadedPart, Message } from "../types.ts";
 
 /** Raised when the meaning of a key or of what is stored under it changes: old entries are then never found. */
@@ -8,7 +8,12 @@ export const CACHE_SCHEMA = 1;
 
 /** Everything that decides what a reply can be. */
 export interface CacheKeyInput {
-  readonly model: { readonly name: string; readonly revision?: string | undefined };
+  readonly model: {
+    readonly name: string;
+    readonly revision?: string | undefined;
+    /** Settings of the client that change replies. */
+    readonly fingerprint?: string | undefined;
+  };
   /** Name of the protocol, with its preset. */
   readonly protocol: string;
   readonly messages: readonly Message<LoadedPart>[];
@@ -38,9 +43,10 @@ const hasMedia = (messages: CacheKeyInput["messages"]): boolean =>
  */
 export const cacheKey = (input: CacheKeyInput): string => {
   const { signal: _signal, ...sampling } = input.sampling;
+  const { name, revision, fingerprint } = input.model;
   const described = {
     schema: CACHE_SCHEMA,
-    model: { name: input.model.name, revision: input.model.revision },
+    model: { name: input.model.name, revision: input.model.revision, settings: input.model.fingerprint },
     protocol: input.protocol,
     messages: input.messages.map(({ role, content }) => ({ role, content: content.map(describePart) })),
     media: hasMedia(input.messages) ? input.media : undefined,
