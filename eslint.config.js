@@ -62,6 +62,7 @@ export default tseslint.config(
     files: ["packages/core/src/**/*.ts"],
     ignores: [
       "packages/core/src/node/**",
+      "packages/core/src/testing/**",
       "packages/core/src/**/*.test.ts",
       "packages/core/src/model/transport-undici.ts",
     ],

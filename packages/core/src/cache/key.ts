@@ -8,12 +8,7 @@ export const CACHE_SCHEMA = 1;
 
 /** Everything that decides what a reply can be. */
 export interface CacheKeyInput {
-  readonly model: {
-    readonly name: string;
-    readonly revision?: string | undefined;
-    /** Settings of the client that change replies. */
-    readonly fingerprint?: string | undefined;
-  };
+  readonly model: Pick<ChatModel, "name" | "revision" | "fingerprint">;
   /** Name of the protocol, with its preset. */
   readonly protocol: string;
   readonly messages: readonly Message<LoadedPart>[];
@@ -46,7 +41,7 @@ export const cacheKey = (input: CacheKeyInput): string => {
   const { name, revision, fingerprint } = input.model;
   const described = {
     schema: CACHE_SCHEMA,
-    model: { name: input.model.name, revision: input.model.revision, settings: input.model.fingerprint },
+    model: { name, revision, fingerprint },
     protocol: input.protocol,
     messages: input.messages.map(({ role, content }) => ({ role, content: content.map(describePart) })),
     media: hasMedia(input.messages) ? input.media : undefined,

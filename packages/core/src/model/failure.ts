@@ -1,7 +1,7 @@
 /** What can go wrong with one try, and the error it becomes when no try is left. */
 import { messageOf, ModelError, type R1Error } from "../errors.ts";
 import { redact } from "../redact.ts";
-import { TransportError, type TransportResponse } from "./transport.ts";
+import type { TransportResponse } from "./transport.ts";
 
 /** One try that failed. */
 export interface Failure {
@@ -136,7 +136,8 @@ const codeOfError = (error: unknown): string => stringOf(asRecord(error)?.["code
 
 /** No whole response came: refused, reset, cut off, or larger than allowed. */
 export const networkFailure = (error: unknown): Failure => {
-  const final = error instanceof TransportError;
+  // By name: a transport may come from another copy of this package.
+  const final = error instanceof Error && error.name === "TransportError";
   const nested = error instanceof Error ? error.cause : undefined;
   const code = codeOfError(error) || codeOfError(nested);
   const message = excerpt(messageOf(error)) || "connection failed";
