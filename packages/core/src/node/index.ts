@@ -1,2 +1,6 @@
 /** @r1reward/core/node: what needs Node. */
+export * from "./datasets.ts";
 export * from "./disk-cache.ts";
+export * from "./jsonl.ts";
+export * from "./media.ts";
+export * from "./parquet.ts";
