@@ -63,6 +63,7 @@ export const binomialTest = (k: number, n: number, p = 0.5): number => {
   if (!(p >= 0 && p <= 1)) throw new ConfigError(`binomialTest: expected 0 ≤ p ≤ 1, got p=${p}`);
   const limit = logBinomialPmf(k, n, p) + Math.log1p(1e-7);
   const mode = Math.min(n, Math.floor((n + 1) * p));
+  if (logBinomialPmf(mode, n, p) <= limit) return 1; // as likely as any count: nothing to add up
   let sum = 0;
   for (let i = 0; i < mode; i += 1) {
     const logp = logBinomialPmf(i, n, p);

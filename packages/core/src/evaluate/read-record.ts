@@ -40,7 +40,7 @@ const amount = (field: Field): number =>
 const probability = (field: Field): number => (amount(field) <= 1 ? amount(field) : fail(field, "a probability"));
 
 const oneOf =
-  <T>(...allowed: readonly T[]) =>
+  <const T>(...allowed: readonly T[]) =>
   (field: Field): T =>
     allowed.includes(field.value as T)
       ? (field.value as T)

@@ -7,9 +7,8 @@ const pad = (text: string, width: number, right: boolean): string => {
   return right ? gap + text : text + gap;
 };
 
-/** Cuts a text to a width, with an ellipsis where it was cut; control characters become spaces. */
+/** Cuts a text to a width, with an ellipsis where it was cut; control characters, which a terminal would obey, become spaces. */
 export const fit = (text: string, width: number): string => {
-  // eslint-disable-next-line no-control-regex -- names come from data files; a terminal must not obey them
   const points = [...text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, " ")];
   return points.length <= width ? points.join("") : `${points.slice(0, Math.max(0, width - 1)).join("")}…`;
 };
