@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { firstJudge, longerJudge } from "../baselines.ts";
 import { CacheError, ConfigError, ModelError, OutputError } from "../errors.ts";
-import type { Preference, Verdict, Winner } from "../types.ts";
+import type { Verdict, Winner } from "../types.ts";
 import { mmRlhfRewardBench, vlRewardBench } from "./benchmarks.ts";
 import { evaluate, type EvaluateOptions } from "./evaluate.ts";
 import { judgeOf, mine, names, pair, withRecords } from "./fixtures/scripted-judge.ts";

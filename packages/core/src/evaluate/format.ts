@@ -116,7 +116,7 @@ const comparisonRow = (name: string, compared: PairedComparison): readonly strin
   percent(compared.accuracyA),
   percent(compared.accuracyB),
   signed(compared.difference),
-  percents(compared.interval95),
+  compared.interval95 === null ? NONE : compared.interval95.map((end) => (100 * end).toFixed(1)).join(" to "),
   `${compared.onlyARight}:${compared.onlyBRight}`,
   pText(compared.pValue),
 ];

@@ -2,6 +2,8 @@
 export {
   customBenchmark,
   defineBenchmark,
+  mediaName,
+  UNCATEGORISED,
   type Benchmark,
   type BenchmarkDefinition,
   type CustomBenchmarkOptions,
@@ -21,11 +23,14 @@ export { formatComparison, formatReport, type FormatOptions } from "./format.ts"
 export type { PositionBias, PositionDisagreements } from "./position.ts";
 export { readRecord } from "./read-record.ts";
 export {
+  latestRecords,
+  outcomeOf,
   recordKey,
   type DecisionSummary,
   type EvalRecord,
   type JudgeFailure,
   type JudgmentSummary,
+  type Outcome,
   type RunSettings,
 } from "./records.ts";
 export type {

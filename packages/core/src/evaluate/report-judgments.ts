@@ -13,26 +13,30 @@ const tally = ({ decision, human }: EvalRecord): { readonly right: number; reado
   n: decision?.judgments.length ?? 0,
 });
 
+/** The mean of few distinct numbers, each added once: exact to the last digits and blind to the order of the records. */
+const meanOf = (values: readonly number[]): number => {
+  const counts = new Map<number, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  const ordered = [...counts].sort(([a], [b]) => a - b);
+  return ordered.reduce((sum, [value, count]) => sum + value * count, 0) / values.length;
+};
+
 /**
  * The mean over pairs, not over critiques: early stopping takes fewer critiques of easy pairs. A pair without critiques
- * counts 0. Shares are sorted before they are added, so that the order of the records cannot change the last digit.
+ * counts 0.
  */
-const averageAccuracyOf = (records: readonly EvalRecord[]): number | null => {
-  const shares = records.map(tally).map(({ right, n }) => (n === 0 ? 0 : right / n));
-  return shares.length === 0
-    ? null
-    : shares.sort((a, b) => a - b).reduce((sum, share) => sum + share, 0) / shares.length;
-};
+const averageAccuracyOf = (records: readonly EvalRecord[]): number | null =>
+  records.length === 0 ? null : meanOf(records.map(tally).map(({ right, n }) => (n === 0 ? 0 : right / n)));
 
 const passAtKOf = (records: readonly EvalRecord[], votes: number): PassAtKReport | null => {
   const tallies = records.map(tally);
   const decided = tallies.filter(({ n }) => n > 0).map(({ n }) => n);
   if (votes <= 1 || decided.length === 0) return null;
   const most = decided.reduce((least, n) => Math.min(least, n), votes);
-  const byK = Array.from({ length: most }, (_, i) => {
-    const rates = tallies.map(({ right, n }) => passAtK(n, right, i + 1) ?? 0).sort((a, b) => a - b);
-    return { k: i + 1, rate: rates.reduce((sum, rate) => sum + rate, 0) / rates.length };
-  });
+  const byK = Array.from({ length: most }, (_, i) => ({
+    k: i + 1,
+    rate: meanOf(tallies.map(({ right, n }) => passAtK(n, right, i + 1) ?? 0)),
+  }));
   return { upperBound: true, byK };
 };
 
