@@ -91,6 +91,7 @@ WHOLE = [
     "</answer>1<answer>", "</answer><answer>1</answer>", "<answer>1<answer>2</answer>", "<answer>1</answer", "<answer >1</answer>",
     "<answer>1</answer >", "< answer>1</answer>", "<answer>\n1\n</answer>", "<answer>1</ANSWER>", "<an\u017fwer>1</an\u017fwer>",
     "<an\u017fwer>2</answer>", "<AN\u017fWER>1</ANSWER>", "\u0130<ANSWER>1</ANSWER>", "\U0001f600<Answer>2</Answer>",
+    "<an\u017fwer>2</an\u017fwer> not 1", "<an\u017fwer>1</ANSWER> not 2", "<ANSWER>2</answer> not 1", "<Answer>1</aNSWER> not 2",
     "&lt;answer&gt;1&lt;/answer&gt;", "<answer>2</answer> though Response 1 is longer", "Final: 1\n<answer>tie</answer>",
     "<answer>1</answer>" * 3, "<answer>" * 50 + "1", "<answer>" * 50 + "1</answer>", "</answer>" * 50 + "1", "1" * 200, "2" * 200 + "\n1",
     "<think>\n1. Response 1\n2. Response 2\n</think>", "Score: 9/10 vs 8/10", "Score: 9/10 vs 7/12\nbetter: 1", "###### [Response 2]:\n<answer>1</answer>",
