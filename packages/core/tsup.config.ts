@@ -10,7 +10,7 @@ export default defineConfig({
   },
   format: "esm",
   target: "node20",
-  dts: { compilerOptions: { ignoreDeprecations: "6.0", paths: {} } },
+  dts: { compilerOptions: { ignoreDeprecations: "6.0", paths: { "#transport": ["./src/model/transport-undici.ts"] } } },
   external: ["#transport"],
   clean: true,
 });

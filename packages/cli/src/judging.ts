@@ -4,6 +4,7 @@ import {
   firstJudge,
   judgeWith,
   longerJudge,
+  ModelError,
   openaiCompatible,
   plainProtocol,
   r1Protocol,
@@ -117,11 +118,23 @@ const modelJudge = async (flags: JudgeFlags, baseURL: readonly string[], model: 
   };
 };
 
+/** The model of a server that serves one. Choosing among several is the user's to do. */
+const onlyModelOf = async (baseURL: readonly string[], signal: AbortSignal): Promise<string> => {
+  await using client = openaiCompatible({ baseURL: [...baseURL], model: "to be asked", apiKey: apiKeyFrom() });
+  const { models, problem, reachable } = await client.probe(signal);
+  const [only, ...others] = models;
+  if (only !== undefined && others.length === 0) return only;
+  if (!reachable)
+    throw new ModelError(`${baseURL.join(", ")}: ${problem ?? "no answer"}`, { model: "unknown", retryable: true });
+  const known = models.length === 0 ? "the server does not list its models" : `the server has ${models.join(", ")}`;
+  throw flagError("--model", `expected the name of a model: ${known}`);
+};
+
 /**
  * Opens the judge that the flags name.
  * @throws ConfigError when they name none, two, or one that does not exist.
  */
-export const openJudge = async (flags: JudgeFlags): Promise<OpenJudge> => {
+export const openJudge = async (flags: JudgeFlags, signal: AbortSignal): Promise<OpenJudge> => {
   if (flags.judge !== undefined) return builtIn(baselineNamed(flags.judge, flags.seed));
   if (flags.baseUrl === undefined || flags.baseUrl.length === 0) {
     throw flagError(
@@ -129,5 +142,5 @@ export const openJudge = async (flags: JudgeFlags): Promise<OpenJudge> => {
       "expected a built-in judge, or a server: --base-url http://localhost:8000/v1 (or R1REWARD_BASE_URL)",
     );
   }
-  return modelJudge(flags, flags.baseUrl, flags.model ?? (await onlyModelOf(flags.baseUrl[0] as string)));
+  return modelJudge(flags, flags.baseUrl, flags.model ?? (await onlyModelOf(flags.baseUrl, signal)));
 };

@@ -54,10 +54,9 @@ const collect = (text: string, before: readonly string[] = []): readonly string[
 export const defaultCacheFolder = (env: NodeJS.ProcessEnv = process.env): string =>
   env.R1REWARD_CACHE ?? join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "r1reward");
 
-/** Adds the flags that choose and tune a judge. */
-export const addJudgeFlags = (command: Command): Command =>
+/** Adds the flags that name a server and a model on it. */
+export const addServerFlags = (command: Command): Command =>
   command
-    .option("-j, --judge <name>", "built-in judge: baseline:longer, baseline:first or baseline:random[:seed]")
     .addOption(
       new Option("-u, --base-url <url>", "OpenAI-compatible server, e.g. http://localhost:8000/v1; repeat for replicas")
         .argParser(collect)
@@ -65,7 +64,13 @@ export const addJudgeFlags = (command: Command): Command =>
     )
     .addOption(
       new Option("-m, --model <name>", "model on that server (default: the only one it serves)").env("R1REWARD_MODEL"),
-    )
+    );
+
+/** Adds the flags that choose and tune a judge. */
+export const addJudgeFlags = (command: Command): Command =>
+  addServerFlags(
+    command.option("-j, --judge <name>", "built-in judge: baseline:longer, baseline:first or baseline:random[:seed]"),
+  )
     .option("-p, --protocol <name>", "r1, r1-train, plain, unified-reward, rm-r1 or reference", "r1")
     .option("-k, --votes <n>", "critiques per pair, split over the orders (default: one per order)", wholeNumber(1))
     .addOption(

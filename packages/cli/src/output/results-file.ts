@@ -183,6 +183,19 @@ export const openResults = async <L extends ResultLine>(
   return { finished, append, [Symbol.asyncDispose]: close };
 };
 
+/**
+ * Reads a results file without changing it.
+ * @throws OutputError naming the line that is none of ours.
+ */
+export const readResults = async <L extends ResultLine>(path: string): Promise<readonly L[]> => {
+  const lines: L[] = [];
+  const file = await open(path).catch((cause: unknown) => {
+    throw new OutputError(`${path}: cannot read results: ${messageOf(cause)}`, { cause });
+  });
+  for await (const text of file.readLines()) lines.push(parseLine<L>(path, lines.length + 1, text));
+  return lines;
+};
+
 /** Results on stdout: nothing to resume from, but nothing lost to a slow reader either. */
 export const stdoutResults = <L extends ResultLine>(
   stream: NodeJS.WritableStream = process.stdout,

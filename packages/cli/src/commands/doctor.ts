@@ -1,0 +1,115 @@
+/** `r1reward doctor`: what works on this machine, and what would make the rest work. */
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { messageOf, openaiCompatible } from "@r1reward/core";
+import { Command } from "commander";
+import pc from "picocolors";
+import { EXIT } from "../exit-codes.ts";
+import { interruptible } from "../interrupt.ts";
+import { addServerFlags, apiKeyFrom, defaultCacheFolder } from "../options.ts";
+
+/** What a check found. `skip` is neither good nor bad: something optional is absent. */
+export interface Finding {
+  readonly check: string;
+  readonly state: "ok" | "skip" | "fail";
+  readonly detail: string;
+  /** The command or setting that would help. */
+  readonly hint?: string;
+}
+
+interface Flags {
+  readonly baseUrl?: readonly string[];
+  readonly model?: string;
+  readonly cache?: string;
+  readonly json?: boolean;
+}
+
+const NODE_FLOOR: readonly [number, number] = [20, 19];
+
+/** Is this Node recent enough? */
+export const checkNode = (version: string): Finding => {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const ok = major > NODE_FLOOR[0] || (major === NODE_FLOOR[0] && minor >= NODE_FLOOR[1]);
+  const finding = { check: "node", detail: `${version} (needs ${NODE_FLOOR.join(".")} or newer)` };
+  return ok
+    ? { ...finding, state: "ok" }
+    : { ...finding, state: "fail", hint: "install Node 22 or newer: https://nodejs.org" };
+};
+
+const checkSharp = async (): Promise<Finding> => {
+  try {
+    const { default: sharp } = await import("sharp");
+    return { check: "image resizing", state: "ok", detail: `sharp ${sharp.versions.sharp ?? ""}`.trim() };
+  } catch (error) {
+    return {
+      check: "image resizing",
+      state: "skip",
+      detail: messageOf(error).split("\n")[0] ?? "",
+      hint: "npm install sharp",
+    };
+  }
+};
+
+const checkCache = async (folder: string): Promise<Finding> => {
+  const probe = join(folder, `.doctor-${process.pid}`);
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFile(probe, "");
+    await rm(probe);
+    return { check: "reply cache", state: "ok", detail: folder };
+  } catch (error) {
+    const hint = "choose a folder you can write to: --cache <folder> or R1REWARD_CACHE";
+    return { check: "reply cache", state: "fail", detail: messageOf(error), hint };
+  }
+};
+
+/** Names a dialect with its version. */
+const described = (dialect: string, version: string): string => (version === "" ? dialect : `${dialect} ${version}`);
+
+const checkServer = async (baseUrl: string, model: string | undefined, signal: AbortSignal): Promise<Finding> => {
+  const check = `judge at ${baseUrl}`;
+  await using client = openaiCompatible({ baseURL: baseUrl, model: model ?? "any", apiKey: apiKeyFrom() });
+  const { reachable, problem, dialect, version, models, hasModel } = await client.probe(signal);
+  if (!reachable)
+    return { check, state: "fail", detail: problem ?? "no answer", hint: "start the server, or correct --base-url" };
+  const detail = `${described(dialect.name, version)}; models: ${models.join(", ") || "not listed"}`;
+  if (model !== undefined && hasModel === false) {
+    return { check, state: "fail", detail, hint: `it does not serve "${model}": --model ${models[0] ?? "<name>"}` };
+  }
+  return problem === undefined
+    ? { check, state: "ok", detail }
+    : { check, state: "fail", detail: `${detail}; ${problem}` };
+};
+
+const MARKS = { ok: pc.green("ok  "), skip: pc.yellow("–   "), fail: pc.red("fail") } as const;
+
+const print = (findings: readonly Finding[]): void => {
+  for (const { check, state, detail, hint } of findings) {
+    process.stdout.write(`${MARKS[state]} ${check}: ${detail}\n`);
+    if (hint !== undefined) process.stdout.write(`       → ${hint}\n`);
+  }
+};
+
+const doctor = async (flags: Flags, signal: AbortSignal): Promise<void> => {
+  const findings = [
+    checkNode(process.versions.node),
+    await checkSharp(),
+    await checkCache(flags.cache ?? defaultCacheFolder()),
+  ];
+  for (const url of flags.baseUrl ?? []) findings.push(await checkServer(url, flags.model, signal));
+  if ((flags.baseUrl ?? []).length === 0) {
+    const hint = "r1reward doctor --base-url http://localhost:8000/v1";
+    findings.push({ check: "judge", state: "skip", detail: "no server named; the built-in baselines work", hint });
+  }
+  if (flags.json === true) process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
+  else print(findings);
+  if (findings.some(({ state }) => state === "fail")) process.exitCode = EXIT.usage;
+};
+
+/** The command. */
+export const doctorCommand = (): Command =>
+  addServerFlags(new Command("doctor"))
+    .description("check this machine and, when one is named, the judge's server")
+    .option("--cache <folder>", "where replies are kept")
+    .option("--json", "findings as JSON on stdout")
+    .action((flags: Flags) => interruptible((signal) => doctor(flags, signal)));

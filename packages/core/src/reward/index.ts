@@ -1,0 +1,24 @@
+/** Rewards: the public names of this room. */
+export { combineGroupRewards, combineRewards } from "./combine.ts";
+export type { CombinedGroupReward, CombinedReward, GroupRewardPart, RewardFormula, RewardPart } from "./combine.ts";
+export { statedWinner } from "./conclusion.ts";
+export { consistencyReward } from "./consistency.ts";
+export type { ConsistencyOptions, ConsistencyRule } from "./consistency.ts";
+export * from "./define.ts";
+export { formatReward } from "./format.ts";
+export { pairwiseReward } from "./pairwise.ts";
+export type { PairwiseRewardOptions } from "./pairwise.ts";
+export type { Clip, CombineOptions, PartOptions } from "./parts.ts";
+export { r1Reward, r1RewardPresets } from "./r1.ts";
+export type { R1RewardOptions } from "./r1.ts";
+export { rate, rateGroups, rateStream } from "./rate.ts";
+export type { RatedSample, RateOptions } from "./rate.ts";
+export { parseReferee, REFERENCE_REFEREE_TEMPLATE, referenceReferee, strictReferee } from "./referee.ts";
+export type { RefereeInput, RefereePrompt } from "./referee.ts";
+export { resultReward } from "./result.ts";
+export type { ProtocolRewardOptions } from "./result.ts";
+export { scoreSample, scoreSamples, toReward } from "./run.ts";
+export { lengthReward, repetitionPenalty } from "./shaping.ts";
+export type { LengthRewardOptions, RepetitionPenaltyOptions } from "./shaping.ts";
+export { atStep, constant, linearSchedule } from "./step.ts";
+export type { LinearScheduleOptions, Scheduled, StepSchedule } from "./step.ts";
