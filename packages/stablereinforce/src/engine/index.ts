@@ -1,0 +1,26 @@
+/** The engine: TensorFlow.js functions, compiled to ONNX and run by ONNX Runtime, or run eagerly. */
+export { createEngine } from "./engine.ts";
+export { EngineError, isEngineError, type EngineErrorData, type EngineErrorReason } from "./errors.ts";
+export { registerGradients } from "./gradients/register.ts";
+export type { DType } from "./onnx/ir.ts";
+export type { Provider } from "./runtime/ort.ts";
+export {
+  hostTensor,
+  isEngineTensor,
+  type EngineTensor,
+  type HostData,
+  type HostTensor,
+  type Numbers,
+} from "./tensor.ts";
+export { flatten, mapTree, rebuild, type Flat, type Leaf, type Template } from "./tree.ts";
+export type {
+  Compiled,
+  CompileOptions,
+  Engine,
+  EngineOptions,
+  Given,
+  GivenArgs,
+  GraphInfo,
+  Kept,
+  RuntimeName,
+} from "./types.ts";

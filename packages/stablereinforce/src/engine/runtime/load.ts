@@ -1,0 +1,117 @@
+/** Finds and configures the ONNX Runtime packages. */
+import { EngineError, type EngineErrorReason } from "../errors.ts";
+import type { OrtModule, OrtRuntime, Provider } from "./ort.ts";
+
+/** Threads and provider asked for. */
+export interface OrtOptions {
+  readonly provider: Provider;
+  readonly threads: number | undefined;
+}
+
+interface Globals {
+  readonly navigator?: { readonly hardwareConcurrency?: number };
+  readonly process?: {
+    readonly platform?: string;
+    readonly arch?: string;
+    readonly versions?: { readonly node?: string };
+  };
+  readonly crossOriginIsolated?: boolean;
+}
+
+const globals = globalThis as unknown as Globals;
+
+/** Running in Node (or something that says it is)? */
+export const inNode = (): boolean => globals.process?.versions?.node !== undefined;
+
+/** Logical cores. */
+const cores = async (): Promise<number> => {
+  if (!inNode()) return globals.navigator?.hardwareConcurrency ?? 1;
+  const os = await import("node:os");
+  return os.availableParallelism();
+};
+
+const COMMANDS = {
+  "onnxruntime-node": "npm install onnxruntime-node --onnxruntime-node-install=skip",
+  "onnxruntime-web": "npm install onnxruntime-web",
+} as const;
+
+/** Imports a package by a name that bundlers cannot see, so that an absent optional package breaks no build. */
+export const importOptional = async (name: string, command: string): Promise<unknown> => {
+  const specifier: string = name;
+  try {
+    return (await import(/* @vite-ignore */ /* webpackIgnore: true */ specifier)) as unknown;
+  } catch (cause) {
+    const missing = cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND";
+    const reason: EngineErrorReason = "no-runtime";
+    const problem = missing ? `${name} is not installed: ${command}` : `${name} does not load: ${String(cause)}`;
+    throw new EngineError(problem, { reason }, { cause });
+  }
+};
+
+const asOrt = (module: unknown): OrtModule => {
+  const outer = module as OrtModule & { default?: OrtModule };
+  return (outer.InferenceSession as unknown) === undefined && outer.default !== undefined ? outer.default : outer;
+};
+
+const UNLOCK: Readonly<Record<Exclude<Provider, "cpu">, string>> = {
+  cuda:
+    "it needs Linux or Windows on x64, an NVIDIA driver, CUDA 12 and cuDNN 9, and the provider's libraries: " +
+    "npm install onnxruntime-node --onnxruntime-node-install=cuda12",
+  webgpu: "onnxruntime-node bundles it on linux-x64, win32 and darwin; browsers need navigator.gpu",
+  dml: "DirectML is Windows only",
+  coreml: "CoreML is macOS only",
+};
+
+/** An execution provider that is not there, and what would bring it. */
+export const noProvider = (provider: Provider, where: string, cause?: unknown): EngineError => {
+  const why = cause instanceof Error ? ` (${cause.message})` : "";
+  const unlock = provider === "cpu" ? "" : `: ${UNLOCK[provider]}`;
+  return new EngineError(
+    `provider ${provider} is not available in ${where}${unlock}${why}`,
+    { reason: "no-provider" },
+    { cause },
+  );
+};
+
+/** onnxruntime-node. */
+export const loadOnnxNode = async (options: OrtOptions): Promise<OrtRuntime> => {
+  const ort = asOrt(await importOptional("onnxruntime-node", COMMANDS["onnxruntime-node"]));
+  const offered = ort.listSupportedBackends?.().map((one) => one.name) ?? ["cpu"];
+  const where = `onnxruntime-node on ${globals.process?.platform ?? "?"}-${globals.process?.arch ?? "?"} (offers ${offered.join(", ")})`;
+  if (!offered.includes(options.provider)) throw noProvider(options.provider, where);
+  return {
+    name: "onnx-node",
+    provider: options.provider,
+    ort,
+    writesInPlace: options.provider === "cpu",
+    options: {
+      executionProviders: options.provider === "cpu" ? ["cpu"] : [options.provider, "cpu"],
+      graphOptimizationLevel: "all",
+      intraOpNumThreads: options.threads ?? (await cores()),
+      logSeverityLevel: 3,
+    },
+  };
+};
+
+/** onnxruntime-web: wasm in Node and browsers, WebGPU in browsers that have it. */
+export const loadOnnxWeb = async (options: OrtOptions): Promise<OrtRuntime> => {
+  if (options.provider !== "cpu" && options.provider !== "webgpu")
+    throw noProvider(options.provider, "onnxruntime-web");
+  const gpu = options.provider === "webgpu";
+  if (gpu && !("gpu" in (globals.navigator ?? {})))
+    throw noProvider("webgpu", "onnxruntime-web: no navigator.gpu here");
+  const ort = asOrt(gpu ? await import("onnxruntime-web/webgpu") : await import("onnxruntime-web"));
+  const isolated = inNode() || globals.crossOriginIsolated === true; // threads need SharedArrayBuffer
+  ort.env.wasm.numThreads = isolated ? (options.threads ?? Math.min(8, await cores())) : 1;
+  return {
+    name: "onnx-web",
+    provider: options.provider,
+    ort,
+    writesInPlace: false,
+    options: {
+      executionProviders: [gpu ? "webgpu" : "wasm"],
+      graphOptimizationLevel: "all",
+      logSeverityLevel: 3,
+    },
+  };
+};

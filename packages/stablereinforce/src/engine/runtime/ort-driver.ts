@@ -1,0 +1,80 @@
+/** ONNX Runtime as a driver: functions become graphs, tensors are arrays that graphs read and write in place. */
+import { Tensor } from "@tensorflow/tfjs-core";
+import type { Tensor as OrtTensor } from "onnxruntime-common";
+import type { Driver, Executable } from "../driver.ts";
+import { EngineError } from "../errors.ts";
+import { sizeOf, type DType } from "../onnx/ir.ts";
+import { hostTensor, type HostData, type HostTensor } from "../tensor.ts";
+import { traceFunction } from "../trace/trace.ts";
+import type { Leaf } from "../tree.ts";
+import { ortTensor, type OrtRuntime } from "./ort.ts";
+import { openSession, toProgram, type Port, type Program } from "./session.ts";
+import type { Template } from "../tree.ts";
+
+const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
+
+const keyOf = (type: string, length: number): string => `${type}:${length}`;
+
+/** Hands out recycled arrays of the right type and length, else new ones. */
+const buffers = (recycled: unknown[]) => {
+  const byKey = new Map<string, HostData[]>();
+  for (const tensor of recycled as OrtTensor[]) {
+    if (tensor.location !== "cpu") continue;
+    const key = keyOf(tensor.type, tensor.size);
+    byKey.set(key, [...(byKey.get(key) ?? []), tensor.data as HostData]);
+  }
+  recycled.length = 0;
+  return (port: Port): HostData => {
+    const length = sizeOf(port.shape);
+    return byKey.get(keyOf(port.dtype, length))?.pop() ?? new ARRAYS[port.dtype](length);
+  };
+};
+
+const toHost = (leaf: Exclude<Leaf, { readonly [key: symbol]: unknown }>): HostTensor =>
+  leaf instanceof Tensor
+    ? hostTensor(leaf.dataSync() as HostData, leaf.shape, leaf.dtype as DType)
+    : (leaf as HostTensor);
+
+const executable = async (
+  runtime: OrtRuntime,
+  program: Program,
+  info: { nodes: number; result: Template },
+): Promise<Executable> => {
+  const session = await openSession(runtime, program);
+  const run: Executable["run"] = async (inputs, recycled) => {
+    const outs = await session.run(inputs as OrtTensor[], buffers(recycled));
+    return outs.map((value, i) => {
+      const port = session.outputs[i] as Port;
+      return { value, spec: port };
+    });
+  };
+  return { ...info, bytes: program.model.byteLength, program, run, dispose: session.dispose };
+};
+
+const read = async (value: unknown): Promise<HostData> => {
+  const tensor = value as OrtTensor;
+  const data = tensor.location === "cpu" ? tensor.data : await tensor.getData();
+  return (data as HostData).slice();
+};
+
+/** A driver over ONNX Runtime. */
+export const ortDriver = (runtime: OrtRuntime): Driver => ({
+  compiles: true,
+  put: (host) => ortTensor(runtime, host.data, host),
+  borrow: (leaf) => {
+    const host = toHost(leaf as HostTensor);
+    return { value: ortTensor(runtime, host.data, host), release: () => undefined };
+  },
+  get: read,
+  free: (value) => {
+    const tensor = value as OrtTensor;
+    if (tensor.location !== "cpu") tensor.dispose();
+  },
+  prepare: async (fn, call, name) => {
+    const { graph, result } = traceFunction(fn, call.specs, call.flat.template);
+    if (graph.outputs.length === 0) throw new EngineError(`${name} returns no tensor`, { reason: "tree" });
+    const program = toProgram(graph, name, runtime.writesInPlace);
+    return executable(runtime, program, { nodes: graph.nodes.length, result: result.template });
+  },
+  open: (program, result) => executable(runtime, program, { nodes: 0, result }),
+});

@@ -1,0 +1,53 @@
+/** ONNX Runtime behind one small interface: load a model, run it. The same for the native and the wasm package. */
+import type { Env, InferenceSession, Tensor, TensorConstructor, InferenceSessionFactory } from "onnxruntime-common";
+import { EngineError } from "../errors.ts";
+import type { DType } from "../onnx/ir.ts";
+import type { HostData } from "../tensor.ts";
+
+/** What `onnxruntime-node` and `onnxruntime-web` both export. */
+export interface OrtModule {
+  readonly InferenceSession: InferenceSessionFactory;
+  readonly Tensor: TensorConstructor;
+  readonly env: Env;
+  readonly listSupportedBackends?: () => readonly { name: string; bundled: boolean }[];
+}
+
+/** ONNX Runtime, ready to load graphs. */
+export interface OrtRuntime {
+  readonly name: "onnx-node" | "onnx-web";
+  readonly provider: Provider;
+  readonly ort: OrtModule;
+  readonly options: InferenceSession.SessionOptions;
+  /** Does the runtime write results into arrays that it is given? */
+  readonly writesInPlace: boolean;
+}
+
+/** Execution providers by name. */
+export type Provider = "cpu" | "cuda" | "webgpu" | "dml" | "coreml";
+
+/** A tensor over an array; nothing is copied. */
+export const ortTensor = (
+  runtime: OrtRuntime,
+  data: HostData,
+  spec: { dtype: DType; shape: readonly number[] },
+): Tensor => new runtime.ort.Tensor(spec.dtype as "float32", data as Float32Array, spec.shape);
+
+const MEMORY = /bad.?alloc|failed to allocate|out of memory|allocation failed|memory access out of bounds|OOM/i;
+
+/** An ONNX Runtime error in our terms: the node's name says which op, because nodes are named after their kernels. */
+export const runtimeError = (where: string, cause: unknown): EngineError => {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  // names are `Kernel_12`; ORT also repeats them as "name:'MatMul_12'"
+  const op = /[Nn]ame:?\s*'([A-Za-z0-9_]+?)_\d+'/.exec(text)?.[1] ?? /Node \(([A-Za-z0-9_]+?)_\d+\)/.exec(text)?.[1];
+  const reason = MEMORY.test(text) ? "out-of-memory" : "runtime";
+  return new EngineError(`${where}: ${text}`, { reason, op }, { cause });
+};
+
+/** Loads a model. */
+export const loadModel = async (runtime: OrtRuntime, model: Uint8Array, name: string): Promise<InferenceSession> => {
+  try {
+    return await runtime.ort.InferenceSession.create(model, runtime.options);
+  } catch (cause) {
+    throw runtimeError(`loading graph ${name} on ${runtime.name}/${runtime.provider}`, cause);
+  }
+};

@@ -1,0 +1,101 @@
+/**
+ * One loaded graph: arrays in, arrays out.
+ *
+ * onnxruntime-node writes results into arrays that it is given, and then copies every one of them into a fresh array all
+ * the same (1.30; 70 MB of weights and moments cost more than 60 ms a step in page faults alone). Its conversion goes
+ * through the outputs in order and refuses anything that is no tensor. So large graphs have an empty sequence as first
+ * output: everything has been computed and written in place, the copying ends before it starts, and that one refusal
+ * means success. A version that learns to return sequences simply does not refuse.
+ */
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { EngineError } from "../errors.ts";
+import { BYTES, sizeOf, type DType, type Graph } from "../onnx/ir.ts";
+import { inputName, outputName, SENTINEL, toModel } from "../onnx/model.ts";
+import type { HostData } from "../tensor.ts";
+import { loadModel, ortTensor, runtimeError, type OrtRuntime } from "./ort.ts";
+
+/** Shape and dtype of an input or output. */
+export interface Port {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+}
+
+/** A graph loaded into ONNX Runtime. */
+export interface GraphSession {
+  readonly outputs: readonly Port[];
+  /** Runs the graph. `buffer` gives an array for an output; the runtime may use another one. */
+  readonly run: (feeds: readonly Tensor[], buffer: (port: Port) => HostData) => Promise<Tensor[]>;
+  readonly dispose: () => Promise<void>;
+}
+
+/** A graph as it is saved: its model file and what it takes and gives. */
+export interface Program {
+  readonly name: string;
+  readonly model: Uint8Array;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly sentinel: boolean;
+}
+
+const SENTINEL_FROM_BYTES = 2 ** 16;
+const REFUSAL = /Non tensor type is temporarily not supported/;
+
+const portsOf = (values: Graph["inputs"], what: string): Port[] =>
+  values.map((value) => {
+    if (value.type !== "float32" && value.type !== "int32" && value.type !== "bool") {
+      throw new EngineError(`${what} of dtype ${value.type}`, { reason: "dtype" });
+    }
+    return { shape: value.shape, dtype: value.type };
+  });
+
+/** Graph → what can be loaded or saved. */
+export const toProgram = (graph: Graph, name: string, inPlace: boolean): Program => {
+  const outputs = portsOf(graph.outputs, "an output");
+  const bytes = outputs.reduce((sum, port) => sum + sizeOf(port.shape) * BYTES[port.dtype], 0);
+  const sentinel = inPlace && bytes >= SENTINEL_FROM_BYTES;
+  return {
+    name,
+    model: toModel(graph, { name, sentinel }),
+    inputs: portsOf(graph.inputs, "an input"),
+    outputs,
+    sentinel,
+  };
+};
+
+const feedsOf = (feeds: readonly Tensor[]): Record<string, Tensor> =>
+  Object.fromEntries(feeds.map((feed, i) => [inputName(i), feed]));
+
+const runInPlace = async (
+  session: InferenceSession,
+  feeds: Record<string, Tensor>,
+  outs: readonly Tensor[],
+): Promise<void> => {
+  const fetches = { [SENTINEL]: null, ...Object.fromEntries(outs.map((out, i) => [outputName(i), out])) };
+  try {
+    await session.run(feeds, fetches);
+  } catch (error) {
+    if (!(error instanceof Error && REFUSAL.test(error.message))) throw error;
+  }
+};
+
+/** Loads a program. */
+export const openSession = async (runtime: OrtRuntime, program: Program): Promise<GraphSession> => {
+  const session = await loadModel(runtime, program.model, program.name);
+  // ORT drops inputs that nothing uses, and refuses them as feeds
+  const known = new Set(session.inputNames);
+  const run: GraphSession["run"] = async (feeds, buffer) => {
+    const named = Object.fromEntries(Object.entries(feedsOf(feeds)).filter(([name]) => known.has(name)));
+    try {
+      if (program.sentinel) {
+        const outs = program.outputs.map((port) => ortTensor(runtime, buffer(port), port));
+        await runInPlace(session, named, outs);
+        return outs;
+      }
+      const results = await session.run(named);
+      return program.outputs.map((_, i) => results[outputName(i)] as Tensor);
+    } catch (cause) {
+      throw runtimeError(`running graph ${program.name}`, cause);
+    }
+  };
+  return { outputs: program.outputs, run, dispose: () => session.release() };
+};

@@ -1,0 +1,52 @@
+/** What decides which graph serves a call: structure, static values, shapes and dtypes. */
+import { Tensor } from "@tensorflow/tfjs-core";
+import { EngineError } from "./errors.ts";
+import type { DType } from "./onnx/ir.ts";
+import type { LeafSpec } from "./trace/trace.ts";
+import { flatten, type Flat, type Leaf } from "./tree.ts";
+
+/** A call's arguments, taken apart. */
+export interface Call {
+  readonly flat: Flat<Leaf>;
+  readonly specs: readonly LeafSpec[];
+  readonly key: string;
+}
+
+const dtypeOf = (leaf: Leaf, path: string): DType => {
+  const dtype = leaf.dtype;
+  if (dtype === "float32" || dtype === "int32" || dtype === "bool") return dtype;
+  throw new EngineError(`${path}: dtype ${dtype} cannot be compiled`, { reason: "dtype" });
+};
+
+const checkHost = (leaf: Leaf, path: string): void => {
+  if (leaf instanceof Tensor || !("data" in leaf)) return;
+  const wanted = { float32: Float32Array, int32: Int32Array, bool: Uint8Array }[leaf.dtype];
+  const elements = leaf.shape.reduce((product, n) => product * n, 1);
+  if (wanted === undefined || !(leaf.data instanceof wanted)) {
+    const name = (leaf.data as object).constructor.name;
+    const hint = name === "BigInt64Array" ? ": int64 is not used here, convert to int32" : "";
+    throw new EngineError(
+      `${path}: expected ${wanted?.name ?? "a known dtype"} for ${leaf.dtype}, got ${name}${hint}`,
+      {
+        reason: "dtype",
+      },
+    );
+  }
+  if (leaf.data.length !== elements) {
+    const problem = `${path}: shape [${leaf.shape.join(", ")}] holds ${elements} elements, got ${leaf.data.length}`;
+    throw new EngineError(problem, { reason: "shape" });
+  }
+};
+
+/** Takes arguments apart. @throws EngineError `tree`, `dtype`, `shape` naming the argument's path */
+export const callOf = (args: readonly unknown[]): Call => {
+  const flat = flatten<Leaf>([...args], "arguments");
+  const specs = flat.leaves.map((leaf, i) => {
+    const path = flat.paths[i] ?? "argument";
+    const dtype = dtypeOf(leaf, path);
+    checkHost(leaf, path);
+    return { shape: leaf.shape, dtype };
+  });
+  const key = `${JSON.stringify(flat.template)}|${specs.map((spec) => `${spec.dtype}[${spec.shape.join(",")}]`).join(";")}`;
+  return { flat, specs, key };
+};

@@ -1,0 +1,131 @@
+/** Kernels along axes: sums, extremes, scans, softmax, top-k. */
+import { util } from "@tensorflow/tfjs-core";
+import type { Value } from "../../onnx/ir.ts";
+import { cast, int64s, type Attrs, type Lowering, type Lowerings } from "../lower.ts";
+import type { Recorder } from "../recorder.ts";
+
+const axesOf = (attrs: Attrs, x: Value, name = "axis"): number[] =>
+  util.parseAxisParam((attrs[name] ?? null) as never, [...x.shape]);
+
+const reduced = (x: Value, axes: readonly number[], keep: boolean): number[] =>
+  x.shape.flatMap((n, i) => (axes.includes(i) ? (keep ? [1] : []) : [n]));
+
+/** One ONNX reduction over `axes`. ONNX would read an empty list as "all of them". */
+export const reduce = (
+  r: Recorder,
+  op: string,
+  x: Value,
+  [axes, keep]: readonly [readonly number[], boolean],
+): Value => {
+  if (axes.length === 0) return x;
+  const out = { type: x.type, shape: reduced(x, axes, keep) };
+  return r.emit(op, [x, int64s(r, axes)], out, { keepdims: { int: keep ? 1 : 0 } });
+};
+
+const reducing =
+  (op: string, name = "axis"): Lowering =>
+  (r, inputs, attrs) => {
+    const x = inputs("x");
+    const number = x.type === "bool" ? cast(r, x, "int32") : x;
+    return reduce(r, op, number, [axesOf(attrs, x, name), attrs["keepDims"] === true]);
+  };
+
+/** ORT's ReduceMax and ReduceMin may drop a NaN (it depends on its place): one more pass finds it. */
+const extreme =
+  (op: string, name: string): Lowering =>
+  (r, inputs, attrs) => {
+    const x = inputs("x");
+    const how = [axesOf(attrs, x, name), attrs["keepDims"] === true] as const;
+    return cast(r, reduce(r, op, x.type === "bool" ? cast(r, x, "int32") : x, how), x.type);
+  };
+
+const logical =
+  (op: string): Lowering =>
+  (r, inputs, attrs) => {
+    const x = cast(r, inputs("x"), "int32");
+    return cast(r, reduce(r, op, x, [axesOf(attrs, x), attrs["keepDims"] === true]), "bool");
+  };
+
+const mean: Lowering = (r, inputs, attrs) => {
+  const x = inputs("x");
+  return reduce(r, "ReduceMean", cast(r, x, "float32"), [axesOf(attrs, x), attrs["keepDims"] === true]);
+};
+
+const argument =
+  (op: string): Lowering =>
+  (r, inputs, attrs) => {
+    const x = inputs("x");
+    const [axis = 0] = axesOf(attrs, x);
+    const shape = x.shape.filter((_, i) => i !== axis);
+    const number = x.type === "bool" ? cast(r, x, "int32") : x;
+    const found = r.emit(op, [number], { type: "int64", shape }, { axis: { int: axis }, keepdims: { int: 0 } });
+    return cast(r, found, "int32");
+  };
+
+const cumsum: Lowering = (r, inputs, attrs) => {
+  const x = inputs("x");
+  const [axis = 0] = axesOf(attrs, x);
+  const number = x.type === "bool" ? cast(r, x, "int32") : x;
+  const along = r.constant(Int32Array.of(axis), { type: "int32", shape: [] });
+  return r.emit("CumSum", [number, along], number, {
+    exclusive: { int: attrs["exclusive"] === true ? 1 : 0 },
+    reverse: { int: attrs["reverse"] === true ? 1 : 0 },
+  });
+};
+
+const softmax =
+  (op: string, attr: string): Lowering =>
+  (r, inputs, attrs) => {
+    const x = inputs("logits");
+    const axis = (Number(attrs[attr] ?? -1) + x.shape.length) % x.shape.length;
+    return r.emit(op, [cast(r, x, "float32")], { type: "float32", shape: x.shape }, { axis: { int: axis } });
+  };
+
+const topK: Lowering = (r, inputs, attrs) => {
+  const x = inputs("x");
+  const k = Number(attrs["k"]);
+  const shape = [...x.shape.slice(0, -1), k];
+  const specs = [
+    { type: x.type, shape },
+    { type: "int64" as const, shape },
+  ];
+  const [values, indices] = r.emitMany("TopK", [x, int64s(r, [k])], specs, { axis: { int: -1 }, sorted: { int: 1 } });
+  return [values as Value, cast(r, indices as Value, "int32")];
+};
+
+/** How many elements of a sorted row lie before each value: `[B, n]`, `[B, m]` → `[B, m]`. */
+const searchSorted: Lowering = (r, inputs, attrs) => {
+  const [row, values] = [inputs("sortedSequence"), inputs("values")];
+  const [batch = 1, n = 0] = row.shape;
+  const m = values.shape[1] ?? 0;
+  const left = r.emit("Reshape", [row, int64s(r, [batch, 1, n])], { type: row.type, shape: [batch, 1, n] });
+  const right = r.emit("Reshape", [values, int64s(r, [batch, m, 1])], { type: row.type, shape: [batch, m, 1] });
+  const op = attrs["side"] === "left" ? "Less" : "LessOrEqual";
+  const before = r.emit(op, [left, right], { type: "bool", shape: [batch, m, n] });
+  return reduce(r, "ReduceSum", cast(r, before, "int32"), [[2], false]);
+};
+
+const linspace: Lowering = (r, _inputs, attrs) => {
+  const [start, stop, n] = [Number(attrs["start"]), Number(attrs["stop"]), Number(attrs["num"])];
+  const values = Float32Array.from({ length: n }, (_, i) => start + (n === 1 ? 0 : (i * (stop - start)) / (n - 1)));
+  return r.constant(values, { type: "float32", shape: [n] });
+};
+
+/** Kernels along axes, by name. */
+export const reductions: Lowerings = {
+  Sum: reducing("ReduceSum"),
+  Prod: reducing("ReduceProd"),
+  Mean: mean,
+  Max: extreme("ReduceMax", "reductionIndices"),
+  Min: extreme("ReduceMin", "axis"),
+  All: logical("ReduceMin"),
+  Any: logical("ReduceMax"),
+  ArgMax: argument("ArgMax"),
+  ArgMin: argument("ArgMin"),
+  Cumsum: cumsum,
+  Softmax: softmax("Softmax", "dim"),
+  LogSoftmax: softmax("LogSoftmax", "axis"),
+  TopK: topK,
+  SearchSorted: searchSorted,
+  LinSpace: linspace,
+};

@@ -1,0 +1,94 @@
+/** Trees of tensors: nested arrays and plain objects. Numbers, strings, booleans, null and undefined are static. */
+import { Tensor } from "@tensorflow/tfjs-core";
+import { EngineError } from "./errors.ts";
+import { isEngineTensor, type EngineTensor, type HostTensor } from "./tensor.ts";
+
+/** What may stand at a leaf of an argument. */
+export type Leaf = Tensor | EngineTensor | HostTensor;
+
+/** The structure of a tree as JSON: `*i` is leaf i, `=` a static value, lists and objects nest. */
+export type Template =
+  | { readonly leaf: number }
+  | { readonly is: string | boolean | null | number }
+  | { readonly odd: "undefined" | "NaN" | "Infinity" | "-Infinity" }
+  | { readonly list: readonly Template[] }
+  | { readonly object: readonly (readonly [string, Template])[] };
+
+/** A value with its tensors taken out, in a fixed order (object keys sorted). */
+export interface Flat<L> {
+  readonly leaves: readonly L[];
+  /** Path of each leaf: `state.weights.0`. */
+  readonly paths: readonly string[];
+  readonly template: Template;
+}
+
+interface Walk {
+  readonly leaves: unknown[];
+  readonly paths: string[];
+}
+
+const isHost = (x: object): x is HostTensor =>
+  "data" in x && ArrayBuffer.isView(x.data) && "shape" in x && "dtype" in x;
+
+/** Is this a tensor in any of the forms that an argument may have? */
+export const isLeaf = (x: unknown): x is Leaf =>
+  typeof x === "object" && x !== null && (x instanceof Tensor || isEngineTensor(x) || isHost(x));
+
+const staticOf = (x: unknown): Template | undefined => {
+  if (x === undefined) return { odd: "undefined" };
+  if (typeof x === "number" && !Number.isFinite(x)) return { odd: String(x) as "NaN" };
+  if (x === null || typeof x === "string" || typeof x === "boolean" || typeof x === "number") return { is: x };
+  return undefined;
+};
+
+const walk = (x: unknown, path: string, out: Walk): Template => {
+  if (isLeaf(x)) {
+    out.paths.push(path);
+    return { leaf: out.leaves.push(x) - 1 };
+  }
+  const plain = staticOf(x);
+  if (plain !== undefined) return plain;
+  if (Array.isArray(x)) return { list: x.map((item, i) => walk(item, `${path}.${i}`, out)) };
+  const prototype: unknown = typeof x === "object" ? Object.getPrototypeOf(x) : undefined;
+  if (prototype !== Object.prototype && prototype !== null) {
+    const problem = `${path}: expected a tensor, a plain object, an array or a plain value, got ${describe(x)}`;
+    throw new EngineError(problem, { reason: ArrayBuffer.isView(x) ? "dtype" : "tree" });
+  }
+  const entries = Object.entries(x as Record<string, unknown>).sort(([a], [b]) => (a < b ? -1 : 1));
+  return { object: entries.map(([name, item]) => [name, walk(item, `${path}.${name}`, out)] as const) };
+};
+
+/** The tree that a template describes, around `leaves`. */
+export const rebuild = (template: Template, leaves: readonly unknown[]): unknown => {
+  if ("leaf" in template) return leaves[template.leaf];
+  if ("is" in template) return template.is;
+  if ("odd" in template) return template.odd === "undefined" ? undefined : Number(template.odd);
+  if ("list" in template) return template.list.map((item) => rebuild(item, leaves));
+  return Object.fromEntries(template.object.map(([name, item]) => [name, rebuild(item, leaves)]));
+};
+
+const describe = (x: unknown): string => {
+  if (typeof x === "function") return "a function";
+  if (x instanceof Promise) return "a promise";
+  if (ArrayBuffer.isView(x)) return `a bare ${x.constructor.name}: wrap it with engine.tensor(data, shape)`;
+  return typeof x === "object" && x !== null ? `an instance of ${x.constructor.name}` : typeof x;
+};
+
+/**
+ * Takes the tensors out of a tree.
+ * @throws EngineError `tree` for functions, class instances and promises; `dtype` for bare typed arrays.
+ */
+export const flatten = <L = Leaf>(tree: unknown, name = "value"): Flat<L> => {
+  const out: Walk = { leaves: [], paths: [] };
+  const template = walk(tree, name, out);
+  return { leaves: out.leaves as L[], paths: out.paths, template };
+};
+
+/** Applies `f` to every tensor of a tree. */
+export const mapTree = (tree: unknown, f: (leaf: Leaf, path: string) => unknown): unknown => {
+  const flat = flatten(tree);
+  return rebuild(
+    flat.template,
+    flat.leaves.map((leaf, i) => f(leaf, flat.paths[i] ?? "")),
+  );
+};

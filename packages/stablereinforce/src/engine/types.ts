@@ -1,0 +1,102 @@
+/** The engine's public types. */
+import type { Tensor } from "@tensorflow/tfjs-core";
+import type { EngineTensor, HostTensor, Numbers } from "./tensor.ts";
+import type { DType } from "./onnx/ir.ts";
+import type { Provider } from "./runtime/ort.ts";
+
+/** Runtimes by name. `onnx-*` compile; `tfjs-*` run the same functions eagerly. */
+export type RuntimeName = "onnx-node" | "onnx-web" | "tfjs-node-gpu" | "tfjs-node" | "tfjs-wasm" | "tfjs-cpu";
+
+/** A result's tree with the tensors left on the engine. */
+export type Kept<T> = T extends Tensor
+  ? EngineTensor
+  : T extends (infer I)[]
+    ? Kept<I>[]
+    : T extends object
+      ? { [K in keyof T]: Kept<T[K]> }
+      : T;
+
+/** An argument's tree: each tensor may be given as an engine tensor, a TensorFlow.js tensor or a host tensor. */
+export type Given<T> = T extends Tensor
+  ? EngineTensor | Tensor | HostTensor
+  : T extends readonly (infer I)[]
+    ? readonly Given<I>[]
+    : T extends object
+      ? { readonly [K in keyof T]: Given<T[K]> }
+      : T;
+
+/** How a function is compiled. */
+export interface CompileOptions {
+  /** Name in errors and saved files; the function's own name by default. */
+  readonly name?: string | undefined;
+  /**
+   * Positions of arguments that the caller gives up: after a successful call their engine tensors are gone and their memory holds
+   * the next results. Weights and moments passed so move between two sets of buffers and are never copied.
+   */
+  readonly donate?: readonly number[] | undefined;
+  /** Most graphs that this function may have at a time, 64 by default: more is taken for a mistake. */
+  readonly maxGraphs?: number | undefined;
+}
+
+/** A function that runs as one graph per signature (shapes, dtypes and static values of its arguments). */
+export interface Compiled<F extends (...args: never[]) => unknown> {
+  (...args: GivenArgs<Parameters<F>>): Promise<Kept<ReturnType<F>>>;
+  readonly compiledName: string;
+  /** Traces and loads the graph for these arguments without running it. */
+  readonly warm: (...args: GivenArgs<Parameters<F>>) => Promise<GraphInfo>;
+  /** The graph for these arguments as a file that `load` reads; loaded graphs need no tracing. Compiled runtimes only. */
+  readonly save: (...args: GivenArgs<Parameters<F>>) => Promise<Uint8Array>;
+  /**
+   * Takes a saved graph into the cache: calls with its signature run it without tracing `fn`.
+   * @throws EngineError `bad-graph` when the file is truncated, changed or from another version.
+   */
+  readonly load: (file: Uint8Array) => Promise<void>;
+  /** Frees graphs and pooled buffers. */
+  readonly dispose: () => Promise<void>;
+}
+
+/** Argument tuples, element by element. */
+export type GivenArgs<A extends readonly unknown[]> = { [K in keyof A]: Given<A[K]> };
+
+/** What is known of a compiled graph. */
+export interface GraphInfo {
+  /** ONNX nodes; 0 on eager runtimes. */
+  readonly nodes: number;
+  /** Bytes of the model file; 0 on eager runtimes. */
+  readonly bytes: number;
+  /** Milliseconds of tracing, passes and loading. */
+  readonly milliseconds: number;
+}
+
+/** How an engine is chosen. */
+export interface EngineOptions {
+  readonly runtime?: RuntimeName | "auto" | undefined;
+  /** Execution provider of the `onnx-*` runtimes, `cpu` by default. */
+  readonly provider?: Provider | undefined;
+  /** Threads of one run; cores by default. Sampling in several workers wants 1 each. */
+  readonly threads?: number | undefined;
+}
+
+/** A runtime that works, and what can be done with it. */
+export interface Engine extends AsyncDisposable {
+  readonly runtime: RuntimeName;
+  readonly provider: Provider;
+  /** One sentence: why this runtime, and what was not there. */
+  readonly why: string;
+  /** Does `compile` make graphs (`onnx-*`), or run eagerly? */
+  readonly compiles: boolean;
+  readonly compile: <F extends (...args: never[]) => unknown>(fn: F, options?: CompileOptions) => Compiled<F>;
+  /**
+   * Puts data on the engine; a plain number makes a float32 scalar. Typed arrays are taken over, not copied.
+   * @throws EngineError `shape`, `dtype` (BigInt64Array is refused)
+   */
+  readonly tensor: (data: Numbers, shape?: readonly number[], dtype?: DType) => EngineTensor;
+  /** Copies a tensor's values out. @throws EngineError `disposed` */
+  readonly read: (x: EngineTensor) => Promise<HostTensor>;
+  /** The one number of a scalar. @throws EngineError `shape` */
+  readonly number: (x: EngineTensor) => Promise<number>;
+  /** Frees every engine tensor in a tree. */
+  readonly dispose: (tree: unknown) => void;
+  /** Handles that were made and neither disposed nor donated. */
+  readonly liveTensors: () => number;
+}
