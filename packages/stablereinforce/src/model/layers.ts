@@ -1,0 +1,82 @@
+/** Parts of a transformer in plain functional TensorFlow.js, so that every backend and the tracer run the same text. */
+import * as tf from "@tensorflow/tfjs-core";
+import type { FullConfig } from "./config.ts";
+
+/** Added to the score of a position that must not be seen. Finite, so that a fully masked row is no NaN. */
+export const MASKED = -1e9;
+
+/** `x / √(mean(x²) + eps) · scale` along the last axis (arXiv 1910.07467). `[…, D]` and `[D]` → `[…, D]`. */
+export const rmsNorm = (x: tf.Tensor, scale: tf.Tensor, eps: number): tf.Tensor => {
+  const meanSquare = tf.mean(tf.square(x), -1, true);
+  return tf.mul(tf.mul(x, tf.rsqrt(tf.add(meanSquare, eps))), scale);
+};
+
+/** Cosine and sine of rotary angles, `[positions, d/2]` each (arXiv 2104.09864). Computed in float64. */
+export const rotaryTables = (c: FullConfig, positions: number): { cos: Float32Array; sin: Float32Array } => {
+  const half = c.headSize / 2;
+  const [cos, sin] = [new Float32Array(positions * half), new Float32Array(positions * half)];
+  for (let t = 0; t < positions; t++) {
+    for (let i = 0; i < half; i++) {
+      const angle = t * c.ropeTheta ** (-(2 * i) / c.headSize);
+      cos[t * half + i] = Math.cos(angle);
+      sin[t * half + i] = Math.sin(angle);
+    }
+  }
+  return { cos, sin };
+};
+
+/** Tables that broadcast against the halves of `[…, heads, d]`. */
+export interface Rotary {
+  readonly cos: tf.Tensor;
+  readonly sin: tf.Tensor;
+}
+
+/** Turns the halves of each head by its position's angles: (a, b) → (a·cos − b·sin, b·cos + a·sin). */
+export const rotate = (x: tf.Tensor, { cos, sin }: Rotary): tf.Tensor => {
+  const [a, b] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor];
+  return tf.concat([tf.sub(tf.mul(a, cos), tf.mul(b, sin)), tf.add(tf.mul(b, cos), tf.mul(a, sin))], -1);
+};
+
+/** Queries, keys and values of one layer. */
+export interface Heads {
+  /** `[…, H, d]`, turned. */
+  readonly q: tf.Tensor;
+  /** `[…, K, d]`, turned. */
+  readonly k: tf.Tensor;
+  /** `[…, K, d]`. */
+  readonly v: tf.Tensor;
+}
+
+/** Splits the joint projection `[…, (H + 2K)·d]` into heads and turns queries and keys. */
+export const splitHeads = (joint: tf.Tensor, rotary: Rotary, c: FullConfig): Heads => {
+  const heads = tf.reshape(joint, [...joint.shape.slice(0, -1), c.heads + 2 * c.kvHeads, c.headSize]);
+  const axis = heads.rank - 2;
+  const [turning, v] = tf.split(heads, [c.heads + c.kvHeads, c.kvHeads], axis) as [tf.Tensor, tf.Tensor];
+  const [q, k] = tf.split(rotate(turning, rotary), [c.heads, c.kvHeads], axis) as [tf.Tensor, tf.Tensor];
+  return { q, k, v };
+};
+
+/**
+ * Grouped-query attention (arXiv 2305.13245) over whole sequences. The G = H/K query heads of one key head are laid one
+ * below the other, so that keys and values are never repeated.
+ *
+ * @param bias Added to the scores: `[T, T]` or `[B, 1, T, T]`.
+ * @returns `[B, T, H·d]`.
+ */
+export const attend = ({ q, k, v }: Heads, bias: tf.Tensor, c: FullConfig): tf.Tensor => {
+  const [batch = 0, length = 0] = q.shape;
+  const group = c.heads / c.kvHeads;
+  const byHead = (x: tf.Tensor): tf.Tensor => tf.transpose(x, [0, 2, 1, 3]);
+  const queries = tf.reshape(byHead(tf.mul(q, c.headSize ** -0.5)), [batch, c.kvHeads, group * length, c.headSize]);
+  const scores = tf.reshape(tf.matMul(queries, byHead(k), false, true), [batch, c.heads, length, length]);
+  const weights = tf.softmax(tf.add(scores, bias));
+  const mixed = tf.matMul(tf.reshape(weights, [batch, c.kvHeads, group * length, length]), byHead(v));
+  const back = tf.transpose(tf.reshape(mixed, [batch, c.heads, length, c.headSize]), [0, 2, 1, 3]);
+  return tf.reshape(back, [batch, length, c.heads * c.headSize]);
+};
+
+/** `down(silu(gate(x)) · up(x))` (arXiv 2002.05202). `[…, D]` → `[…, D]`. */
+export const swiglu = (x: tf.Tensor, gateUp: tf.Tensor, down: tf.Tensor): tf.Tensor => {
+  const [gate, up] = tf.split(tf.matMul(x, gateUp), 2, -1) as [tf.Tensor, tf.Tensor];
+  return tf.matMul(tf.mul(tf.mul(gate, tf.sigmoid(gate)), up), down);
+};

@@ -1,0 +1,129 @@
+/**
+ * A small causal transformer: RMSNorm, rotary positions (halves), grouped-query attention, SwiGLU. One text, run eagerly
+ * by any TensorFlow.js backend or compiled through the tracer; the mathematics is Llama's and Qwen2's.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { fullConfig, type FullConfig, type TransformerConfig } from "./config.ts";
+import { attend, MASKED, rmsNorm, rotaryTables, splitHeads, swiglu, type Heads, type Rotary } from "./layers.ts";
+import type { LayerParams, TransformerParams } from "./params.ts";
+
+/** What besides the tokens goes into a forward pass. */
+export interface ForwardOptions {
+  /** `[B, T]`, 1 where a token may be seen, 0 for padding. Right padding needs none: nothing before it sees it. */
+  readonly keyMask?: tf.Tensor | undefined;
+  /** `[B, T]` int32 positions for RoPE, below `maxPositions`. Default 0 … T−1. */
+  readonly positions?: tf.Tensor | undefined;
+  /** Rows of the rotary table when `positions` are given. Default T. */
+  readonly maxPositions?: number | undefined;
+}
+
+const causalBias = (length: number): tf.Tensor => {
+  const bias = new Float32Array(length * length);
+  for (let row = 0; row < length; row++) bias.fill(MASKED, row * length + row + 1, (row + 1) * length);
+  return tf.tensor(bias, [length, length]);
+};
+
+const scoreBias = (length: number, keyMask: tf.Tensor | undefined): tf.Tensor => {
+  const causal = causalBias(length);
+  if (keyMask === undefined) return causal;
+  const hidden = tf.mul(tf.sub(1, tf.cast(keyMask, "float32")), MASKED);
+  return tf.maximum(tf.add(causal, tf.reshape(hidden, [-1, 1, 1, length])), MASKED);
+};
+
+const rotaryOf = (c: FullConfig, length: number, options: ForwardOptions): Rotary => {
+  const rows = options.maxPositions ?? length;
+  const tables = rotaryTables(c, rows);
+  const pick = (data: Float32Array): tf.Tensor => {
+    const table = tf.tensor(data, [rows, c.headSize / 2]);
+    if (options.positions === undefined) return tf.reshape(tf.slice(table, [0, 0], [length, -1]), [length, 1, -1]);
+    const rowsAt = tf.gather(table, options.positions as tf.Tensor2D);
+    return tf.reshape(rowsAt, [-1, length, 1, c.headSize / 2]);
+  };
+  return { cos: pick(tables.cos), sin: pick(tables.sin) };
+};
+
+/** Queries, keys and values of a layer for its input `[…, D]`. */
+export const project = (x: tf.Tensor, layer: LayerParams<tf.Tensor>, rotary: Rotary, c: FullConfig): Heads => {
+  const joint = tf.matMul(rmsNorm(x, layer.attentionNorm, c.normEps), layer.qkv);
+  return splitHeads(layer.qkvBias === undefined ? joint : tf.add(joint, layer.qkvBias), rotary, c);
+};
+
+/** The second half of a layer: attention's result into the residual stream, then SwiGLU. */
+export const finishLayer = (
+  x: tf.Tensor,
+  mixed: tf.Tensor,
+  layer: LayerParams<tf.Tensor>,
+  c: FullConfig,
+): tf.Tensor => {
+  const attended = tf.add(x, tf.matMul(mixed, layer.attentionOut));
+  return tf.add(attended, swiglu(rmsNorm(attended, layer.mlpNorm, c.normEps), layer.gateUp, layer.down));
+};
+
+/** Scores of every next token from the last layer's output. `[…, D]` → `[…, V]`. */
+export const unembed = (x: tf.Tensor, params: TransformerParams<tf.Tensor>, c: FullConfig): tf.Tensor => {
+  const normed = rmsNorm(x, params.norm, c.normEps);
+  return params.head === undefined ? tf.matMul(normed, params.embedding, false, true) : tf.matMul(normed, params.head);
+};
+
+/** A model's functions. They are pure: parameters in, tensors out. */
+export interface Transformer {
+  readonly config: FullConfig;
+  /** Scores of the next token at every position. Tokens `[B, T]` int32 → `[B, T, V]`. */
+  readonly logits: (params: TransformerParams<tf.Tensor>, tokens: tf.Tensor, options?: ForwardOptions) => tf.Tensor;
+  /**
+   * Log-probability in nats of each token given those before it, times `mask`. Column 0 has nothing before it and is 0.
+   * Tokens and mask `[B, T]` → `[B, T]`.
+   */
+  readonly logp: (
+    params: TransformerParams<tf.Tensor>,
+    tokens: tf.Tensor,
+    mask: tf.Tensor,
+    options?: ForwardOptions,
+  ) => tf.Tensor;
+  /** Mean negative log-probability over the masked tokens; 0 when the mask is empty. → scalar. */
+  readonly loss: (
+    params: TransformerParams<tf.Tensor>,
+    tokens: tf.Tensor,
+    mask: tf.Tensor,
+    options?: ForwardOptions,
+  ) => tf.Tensor;
+}
+
+/**
+ * Log-probabilities in nats of `targets` under `logits`. `[N, V]` and `[N]` int32 → `[N]`.
+ * The gradient is softmax − one-hot, through TensorFlow.js's own gradients.
+ */
+export const tokenLogp = (logits: tf.Tensor, targets: tf.Tensor): tf.Tensor => {
+  const picked = tf.gather(tf.logSoftmax(logits), tf.reshape(targets, [-1, 1]) as tf.Tensor2D, 1, 1);
+  return tf.reshape(picked, [-1]);
+};
+
+const hidden = (c: FullConfig, params: TransformerParams<tf.Tensor>, tokens: tf.Tensor, options: ForwardOptions) => {
+  const length = tokens.shape[1] ?? 0;
+  const [rotary, bias] = [rotaryOf(c, length, options), scoreBias(length, options.keyMask)];
+  let x: tf.Tensor = tf.gather(params.embedding, tokens as tf.Tensor2D);
+  for (const layer of params.layers) x = finishLayer(x, attend(project(x, layer, rotary, c), bias, c), layer, c);
+  return x;
+};
+
+/** Makes a model's functions. Throws `ConfigError` on sizes that do not fit together. */
+export const transformer = (config: TransformerConfig): Transformer => {
+  const c = fullConfig(config);
+  const logits: Transformer["logits"] = (params, tokens, options = {}) =>
+    unembed(hidden(c, params, tokens, options), params, c);
+  const logp: Transformer["logp"] = (params, tokens, mask, options = {}) => {
+    const [batch = 0, length = 0] = tokens.shape;
+    const before = tf.slice(hidden(c, params, tokens, options), [0, 0, 0], [batch, length - 1, c.hiddenSize]);
+    const scores = tf.reshape(unembed(before, params, c), [batch * (length - 1), c.vocabSize]);
+    const targets = tf.reshape(tf.slice(tokens, [0, 1], [batch, length - 1]), [-1]);
+    const given = tf.reshape(tokenLogp(scores, targets), [batch, length - 1]);
+    const padded = tf.concat([tf.zeros([batch, 1]), given], 1);
+    return tf.mul(padded, tf.cast(mask, "float32"));
+  };
+  const loss: Transformer["loss"] = (params, tokens, mask, options = {}) => {
+    const [batch = 0, length = 0] = tokens.shape;
+    const scored = tf.slice(tf.cast(mask, "float32"), [0, 1], [batch, length - 1]); // column 0 is never predicted
+    return tf.div(tf.neg(tf.sum(logp(params, tokens, mask, options))), tf.maximum(tf.sum(scored), 1));
+  };
+  return { config: c, logits, logp, loss };
+};
