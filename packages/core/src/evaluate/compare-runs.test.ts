@@ -100,6 +100,16 @@ describe("compareRuns", () => {
     });
   });
 
+  it("the interval lies where the difference is: B better by far is above 0", () => {
+    const names = Array.from({ length: 40 }, (_, i) => String.fromCharCode(97 + i));
+    const a = names.map((key, i) => record(key, i < 10 ? "correct" : "wrong"));
+    const b = names.map((key, i) => record(key, i < 36 ? "correct" : "wrong"));
+    const { difference, interval95 } = compareRuns(a, b);
+    expect(difference).toBe(0.65);
+    expect(interval95![0]).toBeGreaterThan(0.4);
+    expect(interval95![1]).toBeLessThan(0.9);
+  });
+
   it("says what the runs do not share", () => {
     const b = record("a", "correct");
     const other = { ...b, settings: { ...b.settings, judge: "k", placement: "as-stored" as const, votes: 1 } };
@@ -222,6 +232,13 @@ describe("formatReport and formatComparison", () => {
         }
       }),
     );
+  });
+
+  it("a long name gives way, the numbers stay; in a narrow terminal whole columns go", () => {
+    const categories = { category: "a very long name of a category that does not fit into any terminal at all" };
+    const report = reportRecords(customBenchmark("mine"), many.map((each) => ({ ...each, categories }))); // prettier-ignore
+    expect(formatReport(report)).toMatch(/^ {2}a very long .*… +66\.67 % +20\/30 .* 10 +0$/m);
+    expect(formatReport(report, { width: 40 })).toMatch(/^ {2}a very.*… +66\.67 % +20\/30$/m);
   });
 
   it("has something to say about nothing", () => {

@@ -180,6 +180,14 @@ describe("what can go wrong", () => {
     expect(report.warnings).toEqual(["the judge failed on 1 of 3 pairs: see failures"]);
   });
 
+  it("a judgment that is none fails its pair, not the run", async () => {
+    const { report } = await withRecords(
+      judgeOf(() => names(0), { usage: undefined as never }),
+      [pair("a")],
+    );
+    expect(report.failures).toMatchObject({ n: 1, messages: [{ code: null, count: 1 }] });
+  });
+
   it("stops when more fail than were allowed", async () => {
     const judge = judgeOf(() => new ModelError("down", { model: "m", retryable: true }));
     const pairs = Array.from({ length: 50 }, (_, i) => pair(`p${i}`));
