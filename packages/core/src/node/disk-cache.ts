@@ -1,5 +1,5 @@
-import { access, constants, lstat, mkdir, realpath } from "node:fs/promises";
-import { join } from "node:path";
+import { access, constants, lstat, mkdir, realpath, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { CacheError, ConfigError, messageOf } from "../errors.ts";
 import type { CachedReply, CacheStats, ResponseCache } from "../interfaces.ts";
 import { decodeEntry, encodeEntry } from "./disk-entry.ts";
@@ -17,16 +17,30 @@ export interface DiskCacheOptions {
   readonly maxEntryBytes?: number | undefined;
 }
 
-const OPEN_FILES = 64;
+const OPEN_FILES = 32;
 const KEY = /^[0-9a-f]{64}$/;
 
 const failed = (what: string, cause: unknown): CacheError =>
   cause instanceof CacheError ? cause : new CacheError(`${what}: ${messageOf(cause)}`, { cause });
 
+const makeFolder = (path: string): Promise<void> =>
+  mkdir(path).catch((error: unknown) => {
+    if (codeOf(error) !== "EEXIST") throw error;
+  });
+
+/** By hand, because Node's recursive mkdir never returns where a parent takes no folders, as under /proc. */
+const makeFolders = (path: string): Promise<void> =>
+  makeFolder(path).catch(async (error: unknown) => {
+    if (codeOf(error) !== "ENOENT" || dirname(path) === path) throw error;
+    await makeFolders(dirname(path));
+    await makeFolder(path);
+  });
+
 /** The folder's real path, made if need be. */
 const openFolder = async (folder: string): Promise<string> => {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolders(resolve(folder));
+    if (!(await stat(folder)).isDirectory()) throw new Error("it is something else");
     await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     return await realpath(folder);
   } catch (cause) {
@@ -40,9 +54,7 @@ const shardsOf = (root: string) => {
   const pathOf = (key: string): string => join(root, key.slice(0, 2));
   const isFolder = async (path: string): Promise<boolean> => known.has(path) || (await lstat(path)).isDirectory();
   const make = async (path: string): Promise<void> => {
-    await mkdir(path).catch((error: unknown) => {
-      if (codeOf(error) !== "EEXIST") throw error;
-    });
+    await makeFolder(path);
     if (!(await isFolder(path))) throw new CacheError(`${path}: expected a folder, got something else`);
     if (!known.has(path)) await sweepTemporary(path);
     known.add(path);
