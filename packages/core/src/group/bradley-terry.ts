@@ -122,9 +122,11 @@ const objective = (x: Float64Array, problem: Problem): number => {
 
 const addTerm = (x: Float64Array, term: Term, problem: Problem, into: Derivatives): void => {
   const { items, size } = problem;
-  const win = sigmoid(logitOf(x, term, problem));
-  const slope = term.weight * (win - term.p);
-  const curve = term.weight * win * (1 - win);
+  const d = logitOf(x, term, problem);
+  const [win, lose] = [sigmoid(d), sigmoid(-d)];
+  // σ(d) − p, written so that nothing cancels when one side wins for certain.
+  const slope = term.weight * ((1 - term.p) * win - term.p * lose);
+  const curve = term.weight * win * lose;
   // ∂d/∂x is +1 at i, −1 at j and o at γ: nothing else of the gradient and Hessian changes.
   const at = [term.i, term.j, ...(size > items && term.order !== 0 ? [items] : [])];
   const by = [1, -1, term.order];
@@ -167,7 +169,8 @@ const solve = (problem: Problem): Pick<BradleyTerryFit, "iterations" | "converge
     const step = choleskySolve(choleskyFactor(hessian, problem.size), gradient);
     const slope = step.reduce((sum, value, at) => sum + value * gradient[at]!, 0);
     x = descend(x, step, slope, problem);
-    if (step.every((value) => Math.abs(value) < STEP_TOLERANCE)) return { x, iterations, converged: true };
+    if (step.every((value, at) => Math.abs(value) < STEP_TOLERANCE * (1 + Math.abs(x[at]!))))
+      return { x, iterations, converged: true };
   }
   return { x, iterations: MAX_ITERATIONS, converged: false };
 };

@@ -126,7 +126,7 @@ export async function* rateStream<Truth>(
       if (!exhausted && underway.length < ahead) pull ??= next();
       const event = await Promise.race([...underway.slice(0, 1), ...(pull === null ? [] : [pull])]);
       if ("reward" in event) {
-        underway.shift();
+        void underway.shift();
         yield event;
         continue;
       }
@@ -134,7 +134,7 @@ export async function* rateStream<Truth>(
       if (event.step.done === true) exhausted = true;
       else {
         const scoring = begin(event.step.value);
-        void scoring.catch(() => undefined); // seen when its turn comes, or given up with the rest
+        scoring.catch(() => undefined); // seen when its turn comes, or given up with the rest
         underway.push(scoring);
       }
     }

@@ -3,3 +3,4 @@ export * from "./contracts/index.ts";
 export * from "./fault-server.ts";
 export * from "./recorded-model.ts";
 export * from "./scripted-model.ts";
+export * from "./simulated-judge.ts";
