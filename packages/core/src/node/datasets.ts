@@ -3,9 +3,11 @@ import { Readable } from "node:stream";
 import { ConfigError } from "../errors.ts";
 import { preferencesFromRows, type PreferenceOptions, type PreferenceStream, type RowResult } from "../dataset/read.ts";
 import { jsonArrayRows } from "./json-array.ts";
-import { jsonlRows } from "./jsonl.ts";
+import { jsonlRows } from "./jsonl-rows.ts";
 import { readParquet } from "./parquet.ts";
 import { nameOfSource, type ByteSource } from "./source.ts";
+
+export type { ByteSource } from "./source.ts";
 
 /** Options of `readPreferences`. */
 export interface ReadPreferencesOptions extends PreferenceOptions {

@@ -13,6 +13,10 @@ import { remoteImages, type RemoteImages, type RemoteOptions } from "./remote.ts
 import { imageResizer, type ImageResizer, type ResizeOptions } from "./resize.ts";
 import { listFrames, type FrameOrder } from "./video-folder.ts";
 
+export type { RemoteOptions, ResolvedAddress } from "./remote.ts";
+export type { ResizeOptions } from "./resize.ts";
+export type { FrameOrder } from "./video-folder.ts";
+
 /** Options of `nodeMedia`. */
 export interface NodeMediaOptions extends Omit<RemoteOptions, "maxBytes">, Omit<ResizeOptions, "factor"> {
   /** Folder that `path` and `folder` sources must lie in. Without it paths are refused. */
