@@ -1,0 +1,6 @@
+/** Operations with gradients of their own. They run eagerly and compiled. */
+export { attention, type AttentionOptions } from "./attention.ts";
+export { checkpoint } from "./checkpoint.ts";
+export { embedding } from "./embedding.ts";
+export { rmsNorm } from "./rms-norm.ts";
+export { crossEntropy, tokenLogp, type TokenLogpOptions } from "./token-logp.ts";
