@@ -59,6 +59,11 @@ test.each<[string, readonly Judgment[], object]>([
     { verdict: TIE, votes: [1, 0], ties: 1, consistent: false, probability: 0.75, probabilitySource: "swap" },
   ],
   [
+    "two votes in one order agree, but no order was swapped",
+    [judgment(0, true), judgment(0, true)],
+    { verdict: winner(0), consistent: null, probability: 1, probabilitySource: "votes" },
+  ],
+  [
     "both orders tie",
     [judgment("tie"), judgment("tie", true)],
     { verdict: TIE, ties: 2, consistent: true, probability: 0.5 },
@@ -140,6 +145,12 @@ test("the order of the list does not matter, to the last bit", () => {
     }),
     { numRuns: 500 },
   );
+});
+
+test("sums do not depend on the order of the list: 0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1 in doubles", () => {
+  expect(0.1 + 0.2 + 0.3).not.toBe(0.3 + 0.2 + 0.1);
+  const list = [0.1, 0.2, 0.3].map((p) => judgment(1, false, p));
+  expect(decide(list).probability).toBe(decide([...list].reverse()).probability);
 });
 
 test("a reversed list of verdicts gives the reversed decision", () => {

@@ -171,6 +171,18 @@ test.each<[string, ScriptedReply]>([
   expect(cache.stats().writes).toBe(0);
 });
 
+test.each(["length", "content-filter"] as const)(
+  "%s: not stored, even when a protocol reads a verdict out of it",
+  async (finishReason) => {
+    const parse = () => ({ verdict: { kind: "tie" } as const, reasoning: "" });
+    const cache = memoryCache();
+    await judgeWith(scriptedModel([{ text: "x", finishReason }]), { ...r1Protocol, parse }, { cache }).judge(pair);
+    expect(cache.stats().writes).toBe(0);
+    await judgeWith(scriptedModel(["x"]), { ...r1Protocol, parse }, { cache }).judge(pair);
+    expect(cache.stats().writes).toBe(1);
+  },
+);
+
 test("a stored reply that this protocol cannot read is asked for again", async () => {
   const cache = { ...memoryCache(), get: async () => ({ ...(await scriptedModel(["?"]).complete([])) }) };
   const judgment = await judgeWith(scriptedModel([says(1)]), r1Protocol, { cache }).judge(pair);
