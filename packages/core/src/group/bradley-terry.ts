@@ -115,7 +115,8 @@ const objective = (x: Float64Array, problem: Problem): number => {
   x.forEach((value, at) => (sum += (problem.priorPrecision[at]! * value * value) / 2));
   for (const term of problem.terms) {
     const d = logitOf(x, term, problem);
-    sum += term.weight * (softplus(d) - term.p * d);
+    // softplus(d) − p·d, written so that nothing cancels when one side wins for certain.
+    sum += term.weight * (term.p * softplus(-d) + (1 - term.p) * softplus(d));
   }
   return sum;
 };
