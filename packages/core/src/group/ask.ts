@@ -1,7 +1,7 @@
 import { createSlots, orAborted } from "../concurrency.ts";
 import { isR1Error, messageOf, RewardError, throwIfAborted, type ModelError, type PromptError } from "../errors.ts";
 import type { PairwiseJudge } from "../interfaces.ts";
-import type { Judgment, Part } from "../types.ts";
+import type { Judgment, Part, Preference } from "../types.ts";
 import type { GroupSettings } from "./options.ts";
 import type { Roster } from "./roster.ts";
 import type { PlannedPair } from "./schedule.ts";
@@ -22,6 +22,8 @@ export interface AskContext {
   readonly settings: GroupSettings;
   /** Fires when the group is given up. */
   readonly signal: AbortSignal;
+  /** Gives the group up, before anything else can start. */
+  readonly giveUp: (error: unknown) => void;
 }
 
 type Answer = Pick<GroupComparison, "judgment" | "error" | "p">;
@@ -38,7 +40,7 @@ const outcomeOf = (judgment: Judgment, { settings, id }: AskContext): number | n
 
 const judgePair = async (
   context: AskContext,
-  pair: Parameters<PairwiseJudge["judge"]>[0],
+  pair: Preference,
   options: { swapped: boolean; sample: number; samples: number },
 ): Promise<Answer> => {
   const { judge, signal } = context;
@@ -48,12 +50,14 @@ const judgePair = async (
     return { judgment, error: null, p: outcomeOf(judgment, context) };
   } catch (error) {
     if (!signal.aborted && ofOnePair(error)) return { judgment: null, error, p: null };
-    if (isR1Error(error)) throw error;
-    throw new RewardError(`group ${context.id}`, undefined, `judging ${pair.id}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    const fatal = isR1Error(error) ? error : foreign(context, pair, error);
+    context.giveUp(fatal);
+    throw fatal;
   }
 };
+
+const foreign = ({ id }: AskContext, pair: Preference, cause: unknown): RewardError =>
+  new RewardError(`group ${id}`, undefined, `judging ${pair.id}: ${messageOf(cause)}`, { cause });
 
 /**
  * Judges pairs of nodes, no more at a time than allowed. The pair's own order is that of the nodes, whatever order it is

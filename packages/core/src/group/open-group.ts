@@ -3,7 +3,7 @@ import { orAborted } from "../concurrency.ts";
 import { AbortError, ConfigError, throwIfAborted } from "../errors.ts";
 import type { CallOptions, PairwiseJudge } from "../interfaces.ts";
 import { onAbort } from "../model/clock.ts";
-import { createAsker, type Asked } from "./ask.ts";
+import { createAsker, type AskContext, type Asked } from "./ask.ts";
 import { bradleyTerry } from "./bradley-terry.ts";
 import { DEFAULT_GROUP_CAPACITY, resolveOptions, type GroupSettings, type OpenGroupOptions } from "./options.ts";
 import { checkPairs, planGroup, type Plan } from "./plan.ts";
@@ -81,14 +81,18 @@ const finish = async (state: State): Promise<GroupScores> => {
   }
 };
 
-const start = (judge: PairwiseJudge, options: OpenGroupOptions, signal: AbortSignal): State => {
+const start = (
+  judge: PairwiseJudge,
+  options: OpenGroupOptions,
+  ending: Pick<AskContext, "signal" | "giveUp">,
+): State => {
   const settings = resolveOptions(options);
   const roster = createRoster(options.reference, options.anchors);
   const { question, id = "", size } = options;
   const { schedule, seed } = settings;
   const capacity = size ?? DEFAULT_GROUP_CAPACITY;
   const plan = planGroup({ schedule, fixed: roster.fixed, size, capacity, seed, id });
-  const asker = createAsker({ judge, question, id, roster, settings, signal });
+  const asker = createAsker({ judge, question, id, roster, settings, ...ending });
   const started: PlannedPair[] = [];
   const asked: Promise<Asked>[] = [];
   const ask = (pair: PlannedPair): void => {
@@ -110,14 +114,13 @@ const start = (judge: PairwiseJudge, options: OpenGroupOptions, signal: AbortSig
  */
 export const openGroup = (judge: PairwiseJudge, options: OpenGroupOptions): OpenGroup => {
   const controller = new AbortController();
-  const state = start(judge, options, controller.signal);
   const { promise, resolve, reject } = deferred<GroupScores>();
-  let closed = false;
-
   const fail = (error: unknown): void => {
     reject(error);
     controller.abort(error);
   };
+  const state = start(judge, options, { signal: controller.signal, giveUp: fail });
+  let closed = false;
   const stop = (reason: unknown): void => fail(new AbortError("aborted by the caller", { cause: reason }));
   if (options.signal?.aborted) stop(options.signal.reason);
   const release = options.signal === undefined ? () => undefined : onAbort(options.signal, stop);
