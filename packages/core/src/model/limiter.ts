@@ -4,6 +4,7 @@
  * in TCP (RFC 5681). Calls wait in order; a call that already had a turn goes first.
  */
 import { ConfigError } from "../errors.ts";
+import { createLine, type Line } from "./line.ts";
 import type { Endpoint } from "./endpoint.ts";
 
 /** Requests at a time, per replica. Equal `min` and `max` make it fixed. */
@@ -118,8 +119,8 @@ interface State {
   readonly max: number;
   readonly now: () => number;
   /** Calls that had a turn before. */
-  readonly again: Set<Grant>;
-  readonly fresh: Set<Grant>;
+  readonly again: Line<Grant>;
+  readonly fresh: Line<Grant>;
   turn: number;
 }
 
@@ -158,9 +159,7 @@ const drain = (state: State): void => {
     const replica = pick(state);
     if (replica === undefined) return;
     const line = state.again.size > 0 ? state.again : state.fresh;
-    const [grant] = line;
-    line.delete(grant!);
-    grant!(leaseOf(state, replica));
+    line.shift()!(leaseOf(state, replica));
   }
 };
 
@@ -186,20 +185,14 @@ export const createLimiter = (
 ): Limiter => {
   const { initial, min, max } = bounds(options);
   const replicas = endpoints.map((endpoint) => newReplica(endpoint, initial, max));
-  const state: State = { replicas, min, max, now, again: new Set(), fresh: new Set(), turn: 0 };
+  const state: State = { replicas, min, max, now, again: createLine(), fresh: createLine(), turn: 0 };
   const waiting = (): number => state.again.size + state.fresh.size;
   return {
     take: () => {
       const replica = waiting() > 0 ? undefined : pick(state);
       return replica === undefined ? undefined : leaseOf(state, replica);
     },
-    wait: (grant, first) => {
-      const line = first ? state.again : state.fresh;
-      line.add(grant);
-      return () => {
-        line.delete(grant);
-      };
-    },
+    wait: (grant, first) => (first ? state.again : state.fresh).join(grant),
     hasOther: (endpoint) =>
       replicas.some((replica) => replica.endpoint !== endpoint && replica.coolUntil <= now() && room(replica)),
     waiting,

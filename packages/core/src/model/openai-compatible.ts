@@ -4,8 +4,9 @@ import { ConfigError, ModelError, throwIfAborted } from "../errors.ts";
 import type { CallOptions, ChatModel, SampleOptions } from "../interfaces.ts";
 import type { Completion, JsonValue, LoadedPart, Message } from "../types.ts";
 import { prepareMessages, requestBody, type PreparedMessages } from "./body.ts";
-import { endCalls, runCall, type Engine } from "./call.ts";
-import { createDeadlines, systemClock, watchClock } from "./clock.ts";
+import { endCalls, runCall, type Engine, type Scope } from "./call.ts";
+import { systemClock, watchClock } from "./clock.ts";
+import { createWatch } from "./deadline.ts";
 import { sampleFields, type Fields, type Spoken } from "./dialect.ts";
 import { parseEndpoints, type Endpoint } from "./endpoint.ts";
 import { createLimiter, type ReplicaStats } from "./limiter.ts";
@@ -55,6 +56,8 @@ const createEngine = (options: OpenAICompatibleOptions, endpoints: readonly Endp
   const deadlineMs = deadlineOf(options.deadlineMs);
   const { headers, secrets } = credentials(options);
   const maxResponseBytes = amount("maxResponseBytes", options.maxResponseBytes, 32 * 1024 * 1024, 1);
+  const speaker = { model: options.model, where: endpoints.map(({ url }) => url).join(", "), secrets };
+  const open = new Set<Scope>();
   return {
     limiter: createLimiter(endpoints, options.concurrency ?? {}, clock.now),
     transport: options.transport ?? createTransport({ maxResponseBytes }),
@@ -62,12 +65,12 @@ const createEngine = (options: OpenAICompatibleOptions, endpoints: readonly Endp
     policy,
     clock,
     random: options.random ?? Math.random,
-    deadlines: deadlineMs === 0 ? undefined : createDeadlines(deadlineMs, options.clock ?? watchClock),
     deadlineMs,
+    watch: createWatch({ open, clock: options.clock ?? watchClock, deadlineMs, speaker }),
     headers,
-    speaker: { model: options.model, where: endpoints.map(({ url }) => url).join(", "), secrets },
+    speaker,
     counts: { requests: 0, succeeded: 0, failed: 0, aborted: 0, retries: 0 },
-    open: new Set(),
+    open,
   };
 };
 

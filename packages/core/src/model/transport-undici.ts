@@ -70,15 +70,20 @@ const handler = (
   },
 });
 
+type Sent = Pick<Dispatcher.DispatchOptions, "body" | "headers">;
+
 /** Text alone goes as one buffer; with images, the pieces go one by one, so that no image is ever copied. */
-const payload = (body: NonNullable<TransportRequest["body"]>): { data: unknown; length: number } => {
+const payload = ({ body, headers }: TransportRequest): Sent => {
+  if (body === undefined) return { headers };
   if (body.length === 1) {
     const only = body[0]!;
-    const data = typeof only === "string" ? Buffer.from(only) : only;
-    return { data, length: data.length };
+    return { headers, body: typeof only === "string" ? Buffer.from(only) : only };
   }
-  const data = body.map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece));
-  return { data, length: data.reduce((sum, piece) => sum + piece.length, 0) };
+  const pieces = body.map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece));
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  // undici takes any iterable of buffers, though its types know only streams.
+  const spliced = pieces as unknown as NonNullable<Sent["body"]>;
+  return { headers: { ...headers, "content-length": String(length) }, body: spliced };
 };
 
 const send = (pool: Pool, request: TransportRequest, limit: number): Exchange => {
@@ -93,12 +98,8 @@ const send = (pool: Pool, request: TransportRequest, limit: number): Exchange =>
   let refuse: (reason: Error) => void = () => undefined;
   const reply = new Promise<TransportResponse>((resolve, reject) => {
     refuse = reject;
-    const { path, method, body } = request;
-    const sent = body === undefined ? undefined : payload(body);
-    const headers =
-      sent === undefined ? request.headers : { ...request.headers, "content-length": String(sent.length) };
-    const options = { path, method, headers, body: (sent?.data ?? null) as Dispatcher.DispatchOptions["body"] };
-    pool.dispatch(options as Dispatcher.DispatchOptions, handler(flight, limit, resolve, reject));
+    const { path, method } = request;
+    pool.dispatch({ path, method, ...payload(request) }, handler(flight, limit, resolve, reject));
   });
   return {
     response: reply,
