@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import * as tf from "@tensorflow/tfjs-core";
+import type * as tf from "@tensorflow/tfjs-core";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createEngine } from "../engine/engine.ts";
@@ -138,7 +138,7 @@ describe("parameters", () => {
     expect(a).toEqual(b);
     expect(a.embedding.data).not.toEqual(other.embedding.data);
     const deviation = ({ data }: HostTensor) =>
-      Math.sqrt(data.reduce((sum: number, x) => sum + x * x, 0) / data.length);
+      Math.sqrt(Array.from(data as Float32Array).reduce((sum, x) => sum + x * x, 0) / data.length);
     expect(deviation(a.embedding)).toBeCloseTo(0.02, 3);
     expect(deviation(a.layers[0]?.down as HostTensor)).toBeCloseTo(0.02 / Math.sqrt(4), 3);
     expect(new Set(a.norm.data)).toEqual(new Set([1]));

@@ -17,7 +17,8 @@ export interface ForwardOptions {
   readonly maxPositions?: number | undefined;
 }
 
-const causalBias = (length: number): tf.Tensor => {
+/** Scores to add so that nothing sees what comes after it, `[T, T]`. */
+export const causalBias = (length: number): tf.Tensor => {
   const bias = new Float32Array(length * length);
   for (let row = 0; row < length; row++) bias.fill(MASKED, row * length + row + 1, (row + 1) * length);
   return tf.tensor(bias, [length, length]);

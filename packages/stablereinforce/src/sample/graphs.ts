@@ -1,0 +1,104 @@
+/** The two graphs of sampling: reading a prompt into the cache, and one new token for every row. */
+import * as tf from "@tensorflow/tfjs-core";
+import type { FullConfig } from "../model/config.ts";
+import { attend, MASKED, rotaryTables, type Heads, type Rotary } from "../model/layers.ts";
+import type { TransformerParams } from "../model/params.ts";
+import { causalBias, finishLayer, project, unembed } from "../model/transformer.ts";
+import { chooseToken, type Choice, type ChoiceSettings } from "./choose.ts";
+
+/** Keys and values of all layers; L layers, K key/value heads, d head size, C positions. */
+export interface KeysValues {
+  /** One per layer, `[B, K, C, d]`. */
+  readonly keys: tf.Tensor[];
+  /** One per layer, `[B, K, C, d]`. */
+  readonly values: tf.Tensor[];
+}
+
+const tables = (c: FullConfig, rows: number): Rotary => {
+  const { cos, sin } = rotaryTables(c, rows);
+  const shape = [rows, c.headSize / 2];
+  return { cos: tf.tensor(cos, shape), sin: tf.tensor(sin, shape) };
+};
+
+/**
+ * Reads prompts: their keys and values, nothing else, since the first new token comes from decoding the last prompt token.
+ * Tokens `[P, T]` → keys and values `[P, K, T, d]` per layer.
+ */
+export const prefillGraph =
+  (c: FullConfig) =>
+  (params: TransformerParams<tf.Tensor>, tokens: tf.Tensor): KeysValues => {
+    const length = tokens.shape[1] ?? 0;
+    const { cos, sin } = tables(c, length);
+    const column = [length, 1, c.headSize / 2];
+    const rotary = { cos: tf.reshape(cos, column), sin: tf.reshape(sin, column) };
+    const bias = causalBias(length);
+    const out: KeysValues = { keys: [], values: [] };
+    let x: tf.Tensor = tf.gather(params.embedding, tokens as tf.Tensor2D);
+    params.layers.forEach((layer, i) => {
+      const heads = project(x, layer, rotary, c);
+      out.keys.push(tf.transpose(heads.k, [0, 2, 1, 3]));
+      out.values.push(tf.transpose(heads.v, [0, 2, 1, 3]));
+      if (i < c.layers - 1) x = finishLayer(x, attend(heads, bias, c), layer, c); // the last layer's output is not needed
+    });
+    return out;
+  };
+
+/** What changes from step to step. */
+export interface StepInputs {
+  /** The last token of each row, `[B]` int32. */
+  readonly tokens: tf.Tensor;
+  /** How many positions of the cache each row has filled: the new token's position. `[B]` int32. */
+  readonly positions: tf.Tensor;
+  /** `[B]`, see `chooseToken`. */
+  readonly uniforms: tf.Tensor;
+  /** `[B, V]`, only with a repetition penalty. */
+  readonly seen?: tf.Tensor;
+}
+
+/** What a step gives. */
+export interface StepOutputs extends Choice {
+  /** The rows to write into the cache, `[L, B, K·d]`. */
+  readonly newKeys: tf.Tensor;
+  readonly newValues: tf.Tensor;
+}
+
+/** One token's attention over its row's cache and itself. Heads `[B, H or K, d]` → `[B, H·d]`. */
+const attendCached = (
+  heads: Heads,
+  cached: { k: tf.Tensor; v: tf.Tensor; bias: tf.Tensor },
+  c: FullConfig,
+): tf.Tensor => {
+  const batch = heads.q.shape[0] ?? 0;
+  const [group, length] = [c.heads / c.kvHeads, cached.v.shape[2] ?? 0];
+  const q = tf.reshape(tf.mul(heads.q, c.headSize ** -0.5), [batch, c.kvHeads, group, c.headSize]);
+  const own = tf.sum(tf.mul(q, tf.expandDims(heads.k, 2)), -1, true);
+  const scores = tf.concat([tf.add(tf.matMul(q, cached.k, false, true), cached.bias), own], -1);
+  const [past, self] = tf.split(tf.softmax(scores), [length, 1], -1) as [tf.Tensor, tf.Tensor];
+  const mixed = tf.add(tf.matMul(past, cached.v), tf.mul(self, tf.expandDims(heads.v, 2)));
+  return tf.reshape(mixed, [batch, c.heads * c.headSize]);
+};
+
+/** One step: a new token for every row. The cache is only read; the new rows are written by the caller. */
+export const decodeGraph =
+  (c: FullConfig, settings: ChoiceSettings) =>
+  (params: TransformerParams<tf.Tensor>, step: StepInputs, cache: KeysValues): StepOutputs => {
+    const batch = step.tokens.shape[0] ?? 0;
+    const length = cache.values[0]?.shape[2] ?? 0;
+    const table = tables(c, length + 1);
+    const row = (x: tf.Tensor): tf.Tensor =>
+      tf.reshape(tf.gather(x, step.positions as tf.Tensor1D), [batch, 1, c.headSize / 2]);
+    const rotary = { cos: row(table.cos), sin: row(table.sin) };
+    const filled = tf.less(tf.range(0, length, 1, "int32"), tf.reshape(step.positions, [batch, 1]));
+    const bias = tf.reshape(tf.mul(tf.sub(1, tf.cast(filled, "float32")), MASKED), [batch, 1, 1, length]);
+    let x: tf.Tensor = tf.gather(params.embedding, step.tokens as tf.Tensor1D);
+    const rows: { k: tf.Tensor[]; v: tf.Tensor[] } = { k: [], v: [] };
+    params.layers.forEach((layer, i) => {
+      const heads = project(x, layer, rotary, c);
+      rows.k.push(tf.reshape(heads.k, [batch, c.kvHeads * c.headSize]));
+      rows.v.push(tf.reshape(heads.v, [batch, c.kvHeads * c.headSize]));
+      const cached = { k: cache.keys[i] as tf.Tensor, v: cache.values[i] as tf.Tensor, bias };
+      x = finishLayer(x, attendCached(heads, cached, c), layer, c);
+    });
+    const choice = chooseToken(unembed(x, params, c), step.uniforms, step.seen, settings);
+    return { ...choice, newKeys: tf.stack(rows.k), newValues: tf.stack(rows.v) };
+  };

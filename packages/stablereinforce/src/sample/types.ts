@@ -1,0 +1,42 @@
+/** What is asked of the sampler and what comes back. */
+
+/** A prompt and the sequences wanted from it. The prompt is read once, however many there are. */
+export interface SamplePrompt {
+  /** Token ids, at least one. */
+  readonly tokens: ArrayLike<number>;
+  /**
+   * One seed for each sequence: the same seed, prompt and settings give the same tokens, whatever else is in the batch. On
+   * ONNX Runtime bit for bit when the model's sizes are multiples of 16; otherwise log-probabilities may differ by a rounding.
+   */
+  readonly seeds: readonly number[];
+}
+
+/** How tokens are chosen, and when to stop. */
+export interface SampleOptions {
+  /** Most new tokens of a sequence. */
+  readonly maxTokens: number;
+  /** Divides the scores. Default 1; 0 takes the likeliest token. */
+  readonly temperature?: number | undefined;
+  /** Keep the k likeliest tokens. Default: all. Tokens that tie with the k-th are kept too. */
+  readonly topK?: number | undefined;
+  /** Keep the fewest likeliest tokens whose probabilities reach p (arXiv 1904.09751). Default 1: all. */
+  readonly topP?: number | undefined;
+  /** Divides positive and multiplies negative scores of tokens seen before (arXiv 1909.05858). Default 1: none. */
+  readonly repetitionPenalty?: number | undefined;
+  /** A sequence ends with any of these tokens; the token is part of the result. */
+  readonly stopTokens?: readonly number[] | undefined;
+  /** A sequence ends when its new tokens end with any of these; they are part of the result. */
+  readonly stopSequences?: readonly (readonly number[])[] | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One sampled sequence. */
+export interface Completion {
+  /** New tokens; a stop token is the last of them. */
+  readonly tokens: Int32Array;
+  /** Log-probability in nats of each token under the model itself: temperature 1, nothing cut, no penalty. */
+  readonly logp: Float32Array;
+  /** Log-probability in nats of each token under the distribution it was drawn from; 0 when temperature is 0. */
+  readonly behaviourLogp: Float32Array;
+  readonly finish: "stop" | "length";
+}
