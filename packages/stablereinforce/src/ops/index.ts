@@ -2,5 +2,6 @@
 export { attention, type AttentionOptions } from "./attention.ts";
 export { checkpoint } from "./checkpoint.ts";
 export { embedding } from "./embedding.ts";
+export { logSoftmax } from "./log-softmax.ts";
 export { rmsNorm } from "./rms-norm.ts";
 export { crossEntropy, tokenLogp, type TokenLogpOptions } from "./token-logp.ts";

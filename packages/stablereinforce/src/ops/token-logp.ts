@@ -1,7 +1,7 @@
 /**
  * Log-probability of each target token over a large vocabulary, without one-hot vectors and without holding all logits.
  *
- * logp_n = h_n·w_{t_n} − log Σ_v exp(h_n·w_v). With P the softmax,
+ * logp = log softmax(h·Wᵀ) at t. With P the softmax,
  *   dh = dy ⊙ (W[t] − P·W)            (a gather)
  *   dW = Σ_n dy_n h_n at row t_n − (dy ⊙ P)ᵀ·h   (a sum into rows)
  * Rows are done in chunks, and each chunk's logits are made again on the way back.
@@ -9,6 +9,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { EngineError } from "../engine/errors.ts";
 import { after } from "./checkpoint.ts";
+import { logSoftmax } from "./log-softmax.ts";
 
 /** How rows are cut. */
 export interface TokenLogpOptions {
@@ -52,27 +53,30 @@ interface Saved {
   readonly hidden: tf.Tensor;
   readonly weight: tf.Tensor;
   readonly targets: tf.Tensor;
-  /** log Σ exp of each row, `[N]`. */
-  readonly lse: tf.Tensor;
-  /** Kept logits, when there is one chunk. */
-  readonly logits: tf.Tensor | undefined;
+  /** All log-probabilities `[N, V]`, when they are kept. */
+  readonly all: tf.Tensor | undefined;
 }
 
 /** P·W and (dy ⊙ P)ᵀ·h of one chunk. */
 const chunkBack = (dy: tf.Tensor, saved: Saved, chunk: Chunk): { dh: tf.Tensor; dw: tf.Tensor } => {
   const h = rowsOf(saved.hidden, chunk);
-  const logits = saved.logits ?? logitsOf(after(h, dy), saved.weight);
-  const p = tf.exp(tf.sub(logits, column(rowsOf(saved.lse, chunk))));
-  const weighted = tf.mul(p, column(rowsOf(dy, chunk)));
+  const logp = saved.all ?? logSoftmax(logitsOf(after(h, dy), saved.weight));
+  const weighted = tf.mul(tf.exp(logp), column(rowsOf(dy, chunk)));
   return { dh: tf.matMul(weighted, saved.weight), dw: tf.matMul(weighted, h, true) };
+};
+
+/** `x[n, ids[n]]`: `[N, V]` and int32 `[N]` → `[N]`. */
+const atTargets = (x: tf.Tensor, ids: tf.Tensor): tf.Tensor => {
+  const rows = tf.range(0, x.shape[0] ?? 0, 1, "int32");
+  return tf.gatherND(x, tf.stack([rows, ids], 1));
 };
 
 const back = (dy: tf.Tensor, saved: Saved, chunks: readonly Chunk[]): tf.Tensor[] => {
   const parts = chunks.map((chunk) => chunkBack(dy, saved, chunk));
   const targets = saved.targets as tf.Tensor1D;
   const dh = tf.sub(tf.mul(column(dy), tf.gather(saved.weight, targets)), joined(parts.map((p) => p.dh)));
-  const atTargets = tf.unsortedSegmentSum(tf.mul(column(dy), saved.hidden), targets, saved.weight.shape[0] ?? 0);
-  return [dh, parts.reduce((sum, p) => tf.sub(sum, p.dw), atTargets as tf.Tensor)];
+  const direct = tf.unsortedSegmentSum(tf.mul(column(dy), saved.hidden), targets, saved.weight.shape[0] ?? 0);
+  return [dh, parts.reduce((sum, p) => tf.sub(sum, p.dw), direct as tf.Tensor)];
 };
 
 /**
@@ -94,16 +98,14 @@ export const tokenLogp = (
   const cooled = temperature === 1 ? hidden : tf.div(hidden, temperature);
   const run = tf.customGrad((...all: unknown[]) => {
     const [h, w, save] = all as [tf.Tensor, tf.Tensor, (tensors: tf.Tensor[]) => void];
-    const logits = chunks.map((chunk) => logitsOf(rowsOf(h, chunk), w));
-    const lse = joined(logits.map((part) => tf.logSumExp(part, -1)));
-    const atTarget = tf.sum(tf.mul(h, tf.gather(w, targets as tf.Tensor1D)), -1);
-    const keep = chunks.length === 1 ? logits : [];
-    save([h, w, lse, targets, ...keep]);
+    const every = chunks.map((chunk) => logSoftmax(logitsOf(rowsOf(h, chunk), w)));
+    const value = joined(every.map((logp, i) => atTargets(logp, rowsOf(targets, chunks[i] as Chunk))));
+    save([h, w, targets, ...(chunks.length === 1 ? every : [])]);
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] => {
-      const [hs, ws, ls, ids] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
-      return back(dy, { hidden: hs, weight: ws, targets: ids, lse: ls, logits: saved[4] }, chunks);
+      const [hidden_, weight_, ids] = saved as [tf.Tensor, tf.Tensor, tf.Tensor];
+      return back(dy, { hidden: hidden_, weight: weight_, targets: ids, all: saved[3] }, chunks);
     };
-    return { value: tf.sub(atTarget, lse), gradFunc: gradFunc as never };
+    return { value, gradFunc: gradFunc as never };
   });
   return run(cooled, weight) as tf.Tensor1D;
 };

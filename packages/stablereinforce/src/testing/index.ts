@@ -1,1 +1,3 @@
-export {};
+/** @r1reward/stablereinforce/testing: contract suites for whoever brings an engine or a kernel. */
+export { kernelCases, kernelContract, type ContractCheck } from "./kernel-contract.ts";
+export type { CaseInput, KernelCase } from "./cases.ts";

@@ -28,7 +28,8 @@ const broadcast = (r: Recorder, a: Value, b: Value): { a: Value; b: Value; shape
       op: r.label,
     });
   }
-  return { a: narrow(r, a, b, shape), b: narrow(r, b, a, shape), shape };
+  const left = narrow(r, a, b, shape);
+  return { a: left, b: narrow(r, b, left, shape), shape };
 };
 
 /** x·1, x+0 and the like give x back, when x already has the output's shape. (−0 + 0 is the one bit this changes.) */

@@ -1,7 +1,7 @@
 /** Kernels along axes: sums, extremes, scans, softmax, top-k. */
 import { util } from "@tensorflow/tfjs-core";
 import type { Value } from "../../onnx/ir.ts";
-import { cast, int64s, type Attrs, type Lowering, type Lowerings } from "../lower.ts";
+import { cast, int64s, scalar, where, type Attrs, type Lowering, type Lowerings } from "../lower.ts";
 import type { Recorder } from "../recorder.ts";
 
 const axesOf = (attrs: Attrs, x: Value, name = "axis"): number[] =>
@@ -30,13 +30,17 @@ const reducing =
     return reduce(r, op, number, [axesOf(attrs, x, name), attrs["keepDims"] === true]);
   };
 
-/** ORT's ReduceMax and ReduceMin may drop a NaN (it depends on its place): one more pass finds it. */
+/** ONNX Runtime's ReduceMax and ReduceMin drop a NaN that is not in the first place: one more reduction finds it. */
 const extreme =
   (op: string, name: string): Lowering =>
   (r, inputs, attrs) => {
     const x = inputs("x");
     const how = [axesOf(attrs, x, name), attrs["keepDims"] === true] as const;
-    return cast(r, reduce(r, op, x.type === "bool" ? cast(r, x, "int32") : x, how), x.type);
+    if (x.type !== "float32") return cast(r, reduce(r, op, cast(r, x, "int32"), how), x.type);
+    const most = reduce(r, op, x, how);
+    const bad = cast(r, r.emit("IsNaN", [x], { type: "bool", shape: x.shape }), "int32");
+    const any = cast(r, reduce(r, "ReduceMax", bad, how), "bool");
+    return where(r, any, [scalar(r, Number.NaN), most]);
   };
 
 const logical =

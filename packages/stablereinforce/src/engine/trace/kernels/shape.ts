@@ -1,5 +1,5 @@
 /** Kernels that move elements and compute nothing. */
-import { slice_util, util, type DataType } from "@tensorflow/tfjs-core";
+import { backend_util, slice_util, util, type DataType } from "@tensorflow/tfjs-core";
 import { EngineError } from "../../errors.ts";
 import { sameShape, sizeOf, type DType, type Value } from "../../onnx/ir.ts";
 import { cast, int64s, reshape, scalar, where, type Lowering, type Lowerings } from "../lower.ts";
@@ -193,7 +193,12 @@ export const shapes: Lowerings = {
   Transpose: (r, inputs, attrs) => transpose(r, inputs("x"), numbers(attrs["perm"])),
   Concat: (r, inputs, attrs) => {
     const first = inputs.all[0] as Value;
-    return concat(r, inputs.all, util.parseAxisParam(Number(attrs["axis"]), [...first.shape])[0] ?? 0);
+    const axis = util.parseAxisParam(Number(attrs["axis"]), [...first.shape])[0] ?? 0;
+    backend_util.assertParamsConsistent(
+      inputs.all.map((x) => [...x.shape]),
+      axis,
+    );
+    return concat(r, inputs.all, axis);
   },
   Slice: (r, inputs, attrs) => {
     const x = inputs("x");
