@@ -1,4 +1,5 @@
 import { AbortError, throwIfAborted } from "./errors.ts";
+import { onAbort } from "./model/clock.ts";
 
 /** What a caller gets out of shared work. */
 export interface Shared<T> {
@@ -23,15 +24,15 @@ interface Flight<T> {
 
 const waitFor = <T>(flight: Flight<T>, signal: AbortSignal | undefined, giveUp: () => void): Promise<Shared<T>> =>
   new Promise((resolve, reject) => {
-    const onAbort = (): void => {
+    const leave = (reason: unknown): void => {
       giveUp();
-      reject(new AbortError("aborted by the caller", { cause: signal?.reason }));
+      reject(new AbortError("aborted by the caller", { cause: reason }));
     };
+    const stay = signal === undefined ? () => {} : onAbort(signal, leave);
     const settle = (finish: () => void): void => {
-      signal?.removeEventListener("abort", onAbort);
+      stay();
       if (!signal?.aborted) finish();
     };
-    signal?.addEventListener("abort", onAbort, { once: true });
     flight.waiting += 1;
     flight.result.then(
       (value) =>

@@ -1,5 +1,6 @@
 /** Results that were made once and are reused, least recently used ones dropped first. */
 import { AbortError, throwIfAborted } from "../errors.ts";
+import { onAbort } from "../model/clock.ts";
 
 /** A cache of promises with a budget in bytes. */
 export interface SharedWork<T> {
@@ -19,9 +20,8 @@ interface Pending<T> {
 const orAbort = <T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
   if (signal === undefined) return work;
   return new Promise<T>((resolve, reject) => {
-    const stop = (): void => reject(new AbortError("aborted by the caller", { cause: signal.reason }));
-    signal.addEventListener("abort", stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+    const stay = onAbort(signal, (reason) => reject(new AbortError("aborted by the caller", { cause: reason })));
+    work.then(resolve, reject).finally(stay);
   });
 };
 

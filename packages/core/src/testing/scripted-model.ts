@@ -1,5 +1,6 @@
 import { AbortError, ConfigError, throwIfAborted } from "../errors.ts";
 import type { Awaitable, ChatModel, SampleOptions } from "../interfaces.ts";
+import { onAbort } from "../model/clock.ts";
 import type { Completion, LoadedPart, Message } from "../types.ts";
 
 /** A reply to give: its text, a completion of which the rest is filled in, or an error to reject with. */
@@ -31,11 +32,9 @@ const whole = (reply: Exclude<ScriptedReply, Error>): Completion => ({
 /** Rejects as soon as the signal fires, as a real model does. */
 const unlessAborted = <T>(work: Awaitable<T>, signal: AbortSignal | undefined): Promise<T> =>
   new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => reject(new AbortError("aborted by the caller", { cause: signal?.reason }));
-    signal?.addEventListener("abort", onAbort, { once: true });
-    void Promise.resolve(work)
-      .then(resolve, reject)
-      .finally(() => signal?.removeEventListener("abort", onAbort));
+    const giveUp = (reason: unknown): void => reject(new AbortError("aborted by the caller", { cause: reason }));
+    const stay = signal === undefined ? () => {} : onAbort(signal, giveUp);
+    void Promise.resolve(work).then(resolve, reject).finally(stay);
   });
 
 const lineOf = (script: Script, call: ScriptedCall, i: number): Awaitable<ScriptedReply> => {
