@@ -72,7 +72,10 @@ const MAX_ITERATIONS = 100;
 const STEP_TOLERANCE = 1e-10;
 
 const sigmoid = (x: number): number => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x)));
-const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+
+/** p·softplus(−d) + (1 − p)·softplus(d): softplus(d) − p·d, written so that nothing cancels when one side wins for certain. */
+const surprise = (d: number, p: number): number =>
+  p * Math.max(-d, 0) + (1 - p) * Math.max(d, 0) + Math.log1p(Math.exp(-Math.abs(d)));
 
 const check = (ok: boolean, where: string, expected: string, got: unknown): void => {
   if (!ok) throw new ConfigError(`bradleyTerry: ${where}: expected ${expected}, got ${String(got)}`);
@@ -114,9 +117,7 @@ const objective = (x: Float64Array, problem: Problem): number => {
   let sum = 0;
   x.forEach((value, at) => (sum += (problem.priorPrecision[at]! * value * value) / 2));
   for (const term of problem.terms) {
-    const d = logitOf(x, term, problem);
-    // softplus(d) − p·d, written so that nothing cancels when one side wins for certain.
-    sum += term.weight * (term.p * softplus(-d) + (1 - term.p) * softplus(d));
+    sum += term.weight * surprise(logitOf(x, term, problem), term.p);
   }
   return sum;
 };
@@ -129,14 +130,22 @@ const addTerm = (x: Float64Array, term: Term, problem: Problem, into: Derivative
   const slope = term.weight * ((1 - term.p) * win - term.p * lose);
   const curve = term.weight * win * lose;
   // ∂d/∂x is +1 at i, −1 at j and o at γ: nothing else of the gradient and Hessian changes.
-  const at = [term.i, term.j, ...(size > items && term.order !== 0 ? [items] : [])];
-  const by = [1, -1, term.order];
-  for (const [a, row] of at.entries()) {
-    into.gradient[row] = into.gradient[row]! + slope * by[a]!;
-    for (const [b, column] of at.entries()) {
-      into.hessian[row * size + column] = into.hessian[row * size + column]! + curve * by[a]! * by[b]!;
-    }
-  }
+  const { gradient: g, hessian: h } = into;
+  const [i, j, k] = [term.i, term.j, items];
+  g[i]! += slope;
+  g[j]! -= slope;
+  h[i * size + i]! += curve;
+  h[j * size + j]! += curve;
+  h[i * size + j]! -= curve;
+  h[j * size + i]! -= curve;
+  if (size === items || term.order === 0) return;
+  const cross = curve * term.order;
+  g[k]! += slope * term.order;
+  h[k * size + k]! += curve;
+  h[k * size + i]! += cross;
+  h[i * size + k]! += cross;
+  h[k * size + j]! -= cross;
+  h[j * size + k]! -= cross;
 };
 
 interface Derivatives {

@@ -28,12 +28,12 @@ export const choleskySolve = (l: Float64Array, b: Float64Array): Float64Array =>
   const n = b.length;
   const x = Float64Array.from(b);
   for (let i = 0; i < n; i++) {
-    for (let k = 0; k < i; k++) x[i] = x[i]! - l[i * n + k]! * x[k]!;
-    x[i] = x[i]! / l[i * n + i]!;
+    for (let k = 0; k < i; k++) x[i]! -= l[i * n + k]! * x[k]!;
+    x[i]! /= l[i * n + i]!;
   }
   for (let i = n - 1; i >= 0; i--) {
-    for (let k = i + 1; k < n; k++) x[i] = x[i]! - l[k * n + i]! * x[k]!;
-    x[i] = x[i]! / l[i * n + i]!;
+    for (let k = i + 1; k < n; k++) x[i]! -= l[k * n + i]! * x[k]!;
+    x[i]! /= l[i * n + i]!;
   }
   return x;
 };
