@@ -185,24 +185,19 @@ const statsOf = ({ engine, speaking, options }: Asking): ModelClientStats => ({
   replicas: engine.limiter.stats(),
 });
 
-/**
- * A model behind an OpenAI-compatible API: vLLM, SGLang, llama.cpp, Ollama, OpenAI and others. One deadline per call,
- * retries under a shared budget, concurrency that adapts to refusals, images that are never encoded twice.
- *
- * @throws ConfigError for options that cannot work. Calls throw ConfigError (before anything is sent), MediaError,
- * ModelError and AbortError.
- */
-export const openaiCompatible = (options: OpenAICompatibleOptions): OpenAICompatibleModel => {
+/** A client of endpoints that were checked already, or that only its transport knows. */
+export const modelClient = (
+  options: OpenAICompatibleOptions,
+  endpoints: readonly Endpoint[],
+): OpenAICompatibleModel => {
   checkName(options.model);
-  const endpoints = parseEndpoints(options.baseURL);
   const engine = createEngine(options, endpoints);
   const speaking = createProbe(options, engine, endpoints);
   const asking: Asking = { engine, speaking, fields: fieldsFor(options, speaking), options };
-  const fingerprint = fingerprintOf(options);
   return {
     name: options.model,
     revision: options.revision,
-    fingerprint,
+    fingerprint: fingerprintOf(options),
     complete: (messages, call: SampleOptions = {}) => complete(asking, messages, call),
     completeMany: (messages, n, call: SampleOptions = {}) => completeMany(asking, messages, n, call),
     probe: (signal?: CallOptions["signal"]) => speaking.ask(signal),
@@ -213,3 +208,13 @@ export const openaiCompatible = (options: OpenAICompatibleOptions): OpenAICompat
     },
   };
 };
+
+/**
+ * A model behind an OpenAI-compatible API: vLLM, SGLang, llama.cpp, Ollama, OpenAI and others. One deadline per call,
+ * retries under a shared budget, concurrency that adapts to refusals, images that are never encoded twice.
+ *
+ * @throws ConfigError for options that cannot work. Calls throw ConfigError (before anything is sent), MediaError,
+ * ModelError and AbortError.
+ */
+export const openaiCompatible = (options: OpenAICompatibleOptions): OpenAICompatibleModel =>
+  modelClient(options, parseEndpoints(options.baseURL));
