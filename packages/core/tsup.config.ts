@@ -11,6 +11,6 @@ export default defineConfig({
   format: "esm",
   target: "node20",
   dts: { compilerOptions: { ignoreDeprecations: "6.0", paths: { "#transport": ["./src/model/transport-undici.ts"] } } },
-  external: ["#transport"],
+  external: ["#transport", "sharp"],
   clean: true,
 });

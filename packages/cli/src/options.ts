@@ -12,6 +12,7 @@ export interface JudgeFlags {
   readonly protocol: string;
   readonly votes?: number;
   readonly orders: "both" | "random" | "as-stored";
+  readonly earlyStop?: boolean;
   readonly temperature?: number;
   readonly maxTokens: number;
   readonly seed: number;
@@ -78,6 +79,7 @@ export const addJudgeFlags = (command: Command): Command =>
         .choices(["both", "random", "as-stored"])
         .default("both"),
     )
+    .option("--early-stop", "ask for no more votes once the majority is decided")
     .option("--temperature <t>", "sampling temperature (default: 0 for one vote per order, else 1)", number)
     .option("--max-tokens <n>", "longest critique", wholeNumber(1), 4096)
     .option("--seed <n>", "seed of sampling, random orders and intervals", wholeNumber(0), 0)

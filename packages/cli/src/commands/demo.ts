@@ -56,7 +56,14 @@ const judgeSamples = async (
     progress.update({ done: (done += 1), total: pairs.length, failed });
   };
   try {
-    return await evaluate(benchmark, judge, pairs, { orders, votes: flags.votes, seed: flags.seed, onRecord, signal });
+    return await evaluate(benchmark, judge, pairs, {
+      orders,
+      votes: flags.votes,
+      seed: flags.seed,
+      earlyStop: flags.earlyStop,
+      onRecord,
+      signal,
+    });
   } finally {
     progress.finish();
   }

@@ -2,6 +2,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, openaiCompatible } from "@r1reward/core";
+import { resizerVersion } from "@r1reward/core/node";
 import { Command } from "commander";
 import pc from "picocolors";
 import { EXIT } from "../exit-codes.ts";
@@ -37,16 +38,11 @@ export const checkNode = (version: string): Finding => {
 };
 
 const checkSharp = async (): Promise<Finding> => {
+  const check = "image resizing";
   try {
-    const { default: sharp } = await import("sharp");
-    return { check: "image resizing", state: "ok", detail: `sharp ${sharp.versions.sharp ?? ""}`.trim() };
+    return { check, state: "ok", detail: await resizerVersion() };
   } catch (error) {
-    return {
-      check: "image resizing",
-      state: "skip",
-      detail: messageOf(error).split("\n")[0] ?? "",
-      hint: "npm install sharp",
-    };
+    return { check, state: "skip", detail: messageOf(error), hint: "npm install sharp" };
   }
 };
 
@@ -76,9 +72,7 @@ const checkServer = async (baseUrl: string, model: string | undefined, signal: A
   if (model !== undefined && hasModel === false) {
     return { check, state: "fail", detail, hint: `it does not serve "${model}": --model ${models[0] ?? "<name>"}` };
   }
-  return problem === undefined
-    ? { check, state: "ok", detail }
-    : { check, state: "fail", detail: `${detail}; ${problem}` };
+  return { check, state: "ok", detail: problem === undefined ? detail : `${detail} (${problem})` };
 };
 
 const MARKS = { ok: pc.green("ok  "), skip: pc.yellow("–   "), fail: pc.red("fail") } as const;

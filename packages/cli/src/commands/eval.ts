@@ -62,7 +62,7 @@ const runEvaluation = async (benchmark: Benchmark, flags: Flags, signal: AbortSi
   const records: EvalRecord[] = [...results.finished.values()];
   let failed = 0;
   try {
-    const { votes, orders, seed, failures, concurrency } = flags;
+    const { votes, orders, seed, earlyStop, failures, concurrency } = flags;
     const onRecord = async (record: EvalRecord) => {
       records.push(record);
       failed += record.status === "failed" ? 1 : 0;
@@ -71,7 +71,7 @@ const runEvaluation = async (benchmark: Benchmark, flags: Flags, signal: AbortSi
     };
     const resume = results.finished.values();
     const report = await evaluate(benchmark, opened.judge, input.pairs, {
-      ...{ votes, orders, seed, failures, concurrency, resume, onRecord, signal },
+      ...{ votes, orders, seed, earlyStop, failures, concurrency, resume, onRecord, signal },
     });
     return { report, records, input };
   } finally {

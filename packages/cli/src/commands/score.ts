@@ -46,9 +46,9 @@ const count = (summary: Summary, line: ScoreLine): void => {
 
 /** A judge that failed is a line of its own: the other pairs go on. Our own aborts and full disks end the run. */
 const judgeOne = async ({ opened, flags, signal }: Run, head: LineHead, pair: Preference): Promise<ScoreLine> => {
-  const { votes, orders, seed } = flags;
+  const { votes, orders, seed, earlyStop } = flags;
   try {
-    return scoredLine(head, pair, await comparePair(opened.judge, pair, { votes, orders, seed, signal }));
+    return scoredLine(head, pair, await comparePair(opened.judge, pair, { votes, orders, seed, earlyStop, signal }));
   } catch (error) {
     if (signal.aborted || (isR1Error(error) && error.code === "R1_CONFIG")) throw error;
     return failedLine(head, pair, {

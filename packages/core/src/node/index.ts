@@ -4,3 +4,4 @@ export * from "./disk-cache.ts";
 export * from "./jsonl.ts";
 export * from "./media.ts";
 export * from "./parquet.ts";
+export { resizerVersion } from "./resize.ts";

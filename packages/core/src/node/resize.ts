@@ -28,6 +28,17 @@ const loadSharp = async (): Promise<MakeSharp> => {
   }
 };
 
+/**
+ * What images are resized with, for people who check a setup: `sharp` and its version.
+ *
+ * @throws ConfigError when the optional package cannot be loaded
+ */
+export const resizerVersion = async (): Promise<string> => {
+  await loadSharp();
+  const { versions } = (await import("sharp")).default;
+  return `sharp ${versions.sharp ?? ""} (libvips ${versions.vips})`;
+};
+
 const checkQuality = (quality: number | undefined): void => {
   if (quality !== undefined && !(Number.isInteger(quality) && quality >= 1 && quality <= 100)) {
     throw new ConfigError(`resize: jpegQuality: expected an integer from 1 to 100, got ${quality}`);
