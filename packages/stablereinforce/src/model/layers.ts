@@ -1,15 +1,10 @@
 /** Parts of a transformer in plain functional TensorFlow.js, so that every backend and the tracer run the same text. */
 import * as tf from "@tensorflow/tfjs-core";
+import { attention } from "../ops/attention.ts";
 import type { FullConfig } from "./config.ts";
 
 /** Added to the score of a position that must not be seen. Finite, so that a fully masked row is no NaN. */
 export const MASKED = -1e9;
-
-/** `x / √(mean(x²) + eps) · scale` along the last axis (arXiv 1910.07467). `[…, D]` and `[D]` → `[…, D]`. */
-export const rmsNorm = (x: tf.Tensor, scale: tf.Tensor, eps: number): tf.Tensor => {
-  const meanSquare = tf.mean(tf.square(x), -1, true);
-  return tf.mul(tf.mul(x, tf.rsqrt(tf.add(meanSquare, eps))), scale);
-};
 
 /** Cosine and sine of rotary angles, `[positions, d/2]` each (arXiv 2104.09864). Computed in float64. */
 export const rotaryTables = (c: FullConfig, positions: number): { cos: Float32Array; sin: Float32Array } => {
@@ -56,23 +51,18 @@ export const splitHeads = (joint: tf.Tensor, rotary: Rotary, c: FullConfig): Hea
   return { q, k, v };
 };
 
+const byHead = (x: tf.Tensor): tf.Tensor => tf.transpose(x, [0, 2, 1, 3]);
+
 /**
- * Grouped-query attention (arXiv 2305.13245) over whole sequences. The G = H/K query heads of one key head are laid one
- * below the other, so that keys and values are never repeated.
+ * Causal attention over whole sequences. Heads `[B, T, H or K, d]`.
  *
- * @param bias Added to the scores: `[T, T]` or `[B, 1, T, T]`.
+ * @param bias Added to the scores, `[B, 1, T, T]`: what hides padding.
  * @returns `[B, T, H·d]`.
  */
-export const attend = ({ q, k, v }: Heads, bias: tf.Tensor, c: FullConfig): tf.Tensor => {
+export const attend = ({ q, k, v }: Heads, bias: tf.Tensor | undefined, c: FullConfig): tf.Tensor => {
   const [batch = 0, length = 0] = q.shape;
-  const group = c.heads / c.kvHeads;
-  const byHead = (x: tf.Tensor): tf.Tensor => tf.transpose(x, [0, 2, 1, 3]);
-  const queries = tf.reshape(byHead(tf.mul(q, c.headSize ** -0.5)), [batch, c.kvHeads, group * length, c.headSize]);
-  const scores = tf.reshape(tf.matMul(queries, byHead(k), false, true), [batch, c.heads, length, length]);
-  const weights = tf.softmax(tf.add(scores, bias));
-  const mixed = tf.matMul(tf.reshape(weights, [batch, c.kvHeads, group * length, length]), byHead(v));
-  const back = tf.transpose(tf.reshape(mixed, [batch, c.heads, length, c.headSize]), [0, 2, 1, 3]);
-  return tf.reshape(back, [batch, length, c.heads * c.headSize]);
+  const mixed = attention(byHead(q), byHead(k), byHead(v), { causal: true, bias });
+  return tf.reshape(byHead(mixed), [batch, length, c.heads * c.headSize]);
 };
 
 /** `down(silu(gate(x)) · up(x))` (arXiv 2002.05202). `[…, D]` → `[…, D]`. */

@@ -92,7 +92,7 @@ export const fromLlama = async (
   const embedding = f32(await readAs(read, "model.embed_tokens.weight", table), table);
   const norm = f32(await readAs(read, "model.norm.weight", [c.hiddenSize]), [c.hiddenSize]);
   if (c.tiedEmbeddings) return { embedding, layers, norm };
-  return { embedding, layers, norm, head: await sideBySide(read, ["lm_head.weight"], [c.hiddenSize, [c.vocabSize]]) };
+  return { embedding, layers, norm, head: f32(await readAs(read, "lm_head.weight", table), table) };
 };
 
 /** Columns `[from, to)` of a `[in, total]` matrix, turned to PyTorch's `[out, in]`. */
@@ -104,6 +104,8 @@ const columns = (x: HostTensor, from: number, to: number): { data: Float32Array;
 
 type Named = [string, { data: Float32Array; shape: readonly number[] }];
 
+const asIs = (x: HostTensor) => ({ data: x.data as Float32Array, shape: x.shape });
+
 const layerTensors = (layer: LayerParams<HostTensor>, c: FullConfig, at: string): Named[] => {
   const [q, kv, f] = [c.heads * c.headSize, c.kvHeads * c.headSize, c.intermediateSize];
   const spans = [
@@ -111,7 +113,6 @@ const layerTensors = (layer: LayerParams<HostTensor>, c: FullConfig, at: string)
     [q, q + kv],
     [q + kv, q + 2 * kv],
   ] as const;
-  const vector = (x: HostTensor) => ({ data: x.data as Float32Array, shape: x.shape });
   const bias = layer.qkvBias?.data as Float32Array | undefined;
   const biases = spans.map(([from, to], i): Named[] =>
     bias === undefined
@@ -119,11 +120,11 @@ const layerTensors = (layer: LayerParams<HostTensor>, c: FullConfig, at: string)
       : [[`${at}.self_attn.${QKV[i]}_proj.bias`, { data: bias.slice(from, to), shape: [to - from] }]],
   );
   return [
-    [`${at}.input_layernorm.weight`, vector(layer.attentionNorm)],
+    [`${at}.input_layernorm.weight`, asIs(layer.attentionNorm)],
     ...spans.map(([from, to], i): Named => [`${at}.self_attn.${QKV[i]}_proj.weight`, columns(layer.qkv, from, to)]),
     ...biases.flat(),
     [`${at}.self_attn.o_proj.weight`, columns(layer.attentionOut, 0, c.hiddenSize)],
-    [`${at}.post_attention_layernorm.weight`, vector(layer.mlpNorm)],
+    [`${at}.post_attention_layernorm.weight`, asIs(layer.mlpNorm)],
     [`${at}.mlp.gate_proj.weight`, columns(layer.gateUp, 0, f)],
     [`${at}.mlp.up_proj.weight`, columns(layer.gateUp, f, 2 * f)],
     [`${at}.mlp.down_proj.weight`, columns(layer.down, 0, c.hiddenSize)],
@@ -142,10 +143,10 @@ export const toLlama = (
 ): [string, SafetensorsTensor][] => {
   const c = fullConfig(config);
   const named: Named[] = [
-    ["model.embed_tokens.weight", { data: params.embedding.data as Float32Array, shape: params.embedding.shape }],
+    ["model.embed_tokens.weight", asIs(params.embedding)],
     ...params.layers.flatMap((layer, i) => layerTensors(layer, c, `model.layers.${i}`)),
-    ["model.norm.weight", { data: params.norm.data as Float32Array, shape: params.norm.shape }],
+    ["model.norm.weight", asIs(params.norm)],
   ];
-  if (params.head !== undefined) named.push(["lm_head.weight", columns(params.head, 0, c.vocabSize)]);
+  if (params.head !== undefined) named.push(["lm_head.weight", asIs(params.head)]);
   return named.map(([name, { data, shape }]) => [name, fromFloat32(dtype, shape, data)]);
 };

@@ -29,7 +29,7 @@ export interface TransformerParams<T> {
   readonly layers: readonly LayerParams<T>[];
   /** Scale of the last norm, `[D]`. */
   readonly norm: T;
-  /** `[D, V]`; absent when the embedding is the head too. */
+  /** `[V, D]`; absent when the embedding is the head too. */
   readonly head?: T;
 }
 
@@ -55,7 +55,7 @@ export const parameterShapes = (config: TransformerConfig): TransformerParams<Sh
     embedding: [c.vocabSize, c.hiddenSize],
     layers: Array.from({ length: c.layers }, () => layerShapes(c)),
     norm: [c.hiddenSize],
-    ...(c.tiedEmbeddings ? {} : { head: [c.hiddenSize, c.vocabSize] }),
+    ...(c.tiedEmbeddings ? {} : { head: [c.vocabSize, c.hiddenSize] }),
   };
 };
 

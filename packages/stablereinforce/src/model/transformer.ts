@@ -4,7 +4,10 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fullConfig, type FullConfig, type TransformerConfig } from "./config.ts";
-import { attend, MASKED, rmsNorm, rotaryTables, splitHeads, swiglu, type Heads, type Rotary } from "./layers.ts";
+import { embedding } from "../ops/embedding.ts";
+import { rmsNorm } from "../ops/rms-norm.ts";
+import { tokenLogp } from "../ops/token-logp.ts";
+import { attend, MASKED, rotaryTables, splitHeads, swiglu, type Heads, type Rotary } from "./layers.ts";
 import type { LayerParams, TransformerParams } from "./params.ts";
 
 /** What besides the tokens goes into a forward pass. */
@@ -17,18 +20,11 @@ export interface ForwardOptions {
   readonly maxPositions?: number | undefined;
 }
 
-/** Scores to add so that nothing sees what comes after it, `[T, T]`. */
-export const causalBias = (length: number): tf.Tensor => {
-  const bias = new Float32Array(length * length);
-  for (let row = 0; row < length; row++) bias.fill(MASKED, row * length + row + 1, (row + 1) * length);
-  return tf.tensor(bias, [length, length]);
-};
-
-const scoreBias = (length: number, keyMask: tf.Tensor | undefined): tf.Tensor => {
-  const causal = causalBias(length);
-  if (keyMask === undefined) return causal;
+/** Hides padded keys from every query: `[B, T]` → `[B, 1, T, T]`. */
+const paddingBias = (length: number, keyMask: tf.Tensor | undefined): tf.Tensor | undefined => {
+  if (keyMask === undefined) return undefined;
   const hidden = tf.mul(tf.sub(1, tf.cast(keyMask, "float32")), MASKED);
-  return tf.maximum(tf.add(causal, tf.reshape(hidden, [-1, 1, 1, length])), MASKED);
+  return tf.broadcastTo(tf.reshape(hidden, [-1, 1, 1, length]), [keyMask.shape[0] ?? 0, 1, length, length]);
 };
 
 const rotaryOf = (c: FullConfig, length: number, options: ForwardOptions): Rotary => {
@@ -60,10 +56,13 @@ export const finishLayer = (
   return tf.add(attended, swiglu(rmsNorm(attended, layer.mlpNorm, c.normEps), layer.gateUp, layer.down));
 };
 
+/** The matrix that turns hidden states into scores, `[V, D]`. */
+const headOf = (params: TransformerParams<tf.Tensor>): tf.Tensor => params.head ?? params.embedding;
+
 /** Scores of every next token from the last layer's output. `[…, D]` → `[…, V]`. */
 export const unembed = (x: tf.Tensor, params: TransformerParams<tf.Tensor>, c: FullConfig): tf.Tensor => {
-  const normed = rmsNorm(x, params.norm, c.normEps);
-  return params.head === undefined ? tf.matMul(normed, params.embedding, false, true) : tf.matMul(normed, params.head);
+  const rows = tf.reshape(rmsNorm(x, params.norm, c.normEps), [-1, c.hiddenSize]);
+  return tf.reshape(tf.matMul(rows, headOf(params), false, true), [...x.shape.slice(0, -1), c.vocabSize]);
 };
 
 /** A model's functions. They are pure: parameters in, tensors out. */
@@ -90,19 +89,10 @@ export interface Transformer {
   ) => tf.Tensor;
 }
 
-/**
- * Log-probabilities in nats of `targets` under `logits`. `[N, V]` and `[N]` int32 → `[N]`.
- * The gradient is softmax − one-hot, through TensorFlow.js's own gradients.
- */
-export const tokenLogp = (logits: tf.Tensor, targets: tf.Tensor): tf.Tensor => {
-  const picked = tf.gather(tf.logSoftmax(logits), tf.reshape(targets, [-1, 1]) as tf.Tensor2D, 1, 1);
-  return tf.reshape(picked, [-1]);
-};
-
 const hidden = (c: FullConfig, params: TransformerParams<tf.Tensor>, tokens: tf.Tensor, options: ForwardOptions) => {
   const length = tokens.shape[1] ?? 0;
-  const [rotary, bias] = [rotaryOf(c, length, options), scoreBias(length, options.keyMask)];
-  let x: tf.Tensor = tf.gather(params.embedding, tokens as tf.Tensor2D);
+  const [rotary, bias] = [rotaryOf(c, length, options), paddingBias(length, options.keyMask)];
+  let x = embedding(params.embedding, tokens);
   for (const layer of params.layers) x = finishLayer(x, attend(project(x, layer, rotary, c), bias, c), layer, c);
   return x;
 };
@@ -115,9 +105,9 @@ export const transformer = (config: TransformerConfig): Transformer => {
   const logp: Transformer["logp"] = (params, tokens, mask, options = {}) => {
     const [batch = 0, length = 0] = tokens.shape;
     const before = tf.slice(hidden(c, params, tokens, options), [0, 0, 0], [batch, length - 1, c.hiddenSize]);
-    const scores = tf.reshape(unembed(before, params, c), [batch * (length - 1), c.vocabSize]);
+    const rows = tf.reshape(rmsNorm(before, params.norm, c.normEps), [-1, c.hiddenSize]);
     const targets = tf.reshape(tf.slice(tokens, [0, 1], [batch, length - 1]), [-1]);
-    const given = tf.reshape(tokenLogp(scores, targets), [batch, length - 1]);
+    const given = tf.reshape(tokenLogp(rows, headOf(params), targets), [batch, length - 1]);
     const padded = tf.concat([tf.zeros([batch, 1]), given], 1);
     return tf.mul(padded, tf.cast(mask, "float32"));
   };

@@ -1,9 +1,10 @@
 /** The two graphs of sampling: reading a prompt into the cache, and one new token for every row. */
 import * as tf from "@tensorflow/tfjs-core";
+import { embedding } from "../ops/embedding.ts";
 import type { FullConfig } from "../model/config.ts";
 import { attend, MASKED, rotaryTables, type Heads, type Rotary } from "../model/layers.ts";
 import type { TransformerParams } from "../model/params.ts";
-import { causalBias, finishLayer, project, unembed } from "../model/transformer.ts";
+import { finishLayer, project, unembed } from "../model/transformer.ts";
 import { chooseToken, type Choice, type ChoiceSettings } from "./choose.ts";
 
 /** Keys and values of all layers; L layers, K key/value heads, d head size, C positions. */
@@ -31,14 +32,13 @@ export const prefillGraph =
     const { cos, sin } = tables(c, length);
     const column = [length, 1, c.headSize / 2];
     const rotary = { cos: tf.reshape(cos, column), sin: tf.reshape(sin, column) };
-    const bias = causalBias(length);
     const out: KeysValues = { keys: [], values: [] };
-    let x: tf.Tensor = tf.gather(params.embedding, tokens as tf.Tensor2D);
+    let x = embedding(params.embedding, tokens);
     params.layers.forEach((layer, i) => {
       const heads = project(x, layer, rotary, c);
       out.keys.push(tf.transpose(heads.k, [0, 2, 1, 3]));
       out.values.push(tf.transpose(heads.v, [0, 2, 1, 3]));
-      if (i < c.layers - 1) x = finishLayer(x, attend(heads, bias, c), layer, c); // the last layer's output is not needed
+      if (i < c.layers - 1) x = finishLayer(x, attend(heads, undefined, c), layer, c); // the last layer's output is not needed
     });
     return out;
   };
@@ -90,7 +90,7 @@ export const decodeGraph =
     const rotary = { cos: row(table.cos), sin: row(table.sin) };
     const filled = tf.less(tf.range(0, length, 1, "int32"), tf.reshape(step.positions, [batch, 1]));
     const bias = tf.reshape(tf.mul(tf.sub(1, tf.cast(filled, "float32")), MASKED), [batch, 1, 1, length]);
-    let x: tf.Tensor = tf.gather(params.embedding, step.tokens as tf.Tensor1D);
+    let x = embedding(params.embedding, step.tokens);
     const rows: { k: tf.Tensor[]; v: tf.Tensor[] } = { k: [], v: [] };
     params.layers.forEach((layer, i) => {
       const heads = project(x, layer, rotary, c);
