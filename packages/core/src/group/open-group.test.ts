@@ -4,7 +4,7 @@ import type { PairwiseJudge } from "../interfaces.ts";
 import { simulatedJudge } from "../testing/simulated-judge.ts";
 import type { Verdict } from "../types.ts";
 import { openGroup } from "./open-group.ts";
-import { defineSchedule } from "./schedule.ts";
+import { defineSchedule, type ScheduleState } from "./schedule.ts";
 import { schedules, type SchedulePreset } from "./schedules.ts";
 import { scoreGroup } from "./score-group.ts";
 import { judgeOf, longer, question, turns } from "./scripted-judge.test-kit.ts";
@@ -136,6 +136,47 @@ describe("an open group", () => {
         if (n > 5) expect([...lead.values()].every((balance) => balance === 0)).toBe(true);
       }),
     );
+  });
+
+  test("a pair that is under way in the other order is not asked again when the plan changes", async () => {
+    const { judge, asked } = judgeOf(longer);
+    const fickle = defineSchedule({
+      name: "fickle",
+      pairs: ({ responses }) => (responses === 2 ? [{ first: 1, second: 0 }] : [{ first: 0, second: 1 }]),
+    });
+    const group = openGroup(judge, { question, schedule: fickle });
+    group.add("a");
+    group.add("bb");
+    group.close();
+    expect((await group.result()).calls).toBe(1);
+    expect(asked.map(({ shown }) => shown)).toEqual(["a>bb"]);
+  });
+
+  test("an adaptive schedule sees who won, as the pairs were shown, and the strengths", async () => {
+    const states: ScheduleState[] = [];
+    const curious = defineSchedule({
+      name: "curious",
+      pairs: () => [
+        { first: 0, second: 1 },
+        { first: 2, second: 0 },
+      ],
+      next: (state) => (states.push(state), state.round === 1 ? [{ first: 2, second: 1 }] : []),
+    });
+    const group = openGroup(judgeOf(longer).judge, { question, schedule: curious });
+    for (const response of ["bb", "a", "ccc"]) group.add(response);
+    group.close();
+    expect((await group.result()).calls).toBe(3);
+    expect(states.map(({ round, size }) => [round, size.responses, size.fixed])).toEqual([
+      [1, 3, 0],
+      [2, 3, 0],
+    ]);
+    expect(states[1]!.outcomes.map(({ first, second, p }) => [first, second, p])).toEqual([
+      [0, 1, 1], // bb beats a
+      [2, 0, 1], // ccc, shown first, beats bb
+      [2, 1, 1],
+    ]);
+    const [bb, a, ccc] = states[1]!.strengths as [number, number, number];
+    expect(ccc > bb && bb > a).toBe(true);
   });
 
   test("scores as if everything had been there at once", async () => {
