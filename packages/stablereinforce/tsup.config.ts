@@ -1,7 +1,12 @@
 import { defineConfig } from "tsup";
 
 export default defineConfig({
-  entry: { index: "src/index.ts", "node/index": "src/node/index.ts", "testing/index": "src/testing/index.ts" },
+  entry: {
+    index: "src/index.ts",
+    "node/index": "src/node/index.ts",
+    "node/sample-worker": "src/node/sample-worker.ts",
+    "testing/index": "src/testing/index.ts",
+  },
   format: "esm",
   target: "node20",
   dts: { compilerOptions: { ignoreDeprecations: "6.0" } },

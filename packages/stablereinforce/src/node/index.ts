@@ -11,3 +11,4 @@ export {
 } from "./safetensors-file.ts";
 export { openSharded, openWeights, type OpenCheckpointOptions } from "./sharded.ts";
 export { atomicWrite } from "./atomic-write.ts";
+export { createSamplePool, type SamplePool, type SamplePoolOptions } from "./sample-pool.ts";

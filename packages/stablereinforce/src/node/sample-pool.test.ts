@@ -1,0 +1,82 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { build } from "esbuild";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createEngine } from "../engine/engine.ts";
+import { initParams, type TransformerConfig } from "../model/index.ts";
+import { createSampler } from "../sample/index.ts";
+import { createSamplePool } from "./sample-pool.ts";
+
+const CONFIG: TransformerConfig = {
+  vocabSize: 48,
+  hiddenSize: 64,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  intermediateSize: 48,
+  tiedEmbeddings: true,
+};
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+let folder: string;
+let workerUrl: URL;
+beforeAll(async () => {
+  folder = await mkdtemp(at("../../test/.worker-")); // inside the package, so that its dependencies resolve
+  await build({
+    entryPoints: [at("./sample-worker.ts")],
+    outfile: join(folder, "worker.mjs"),
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    logLevel: "error",
+    alias: { "@r1reward/core": at("../../../core/src/errors.ts") },
+    external: ["@tensorflow/*", "onnxruntime-*", "pure-rand"],
+  });
+  workerUrl = pathToFileURL(join(folder, "worker.mjs"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const seeds = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+describe("a pool", () => {
+  it("gives what one sampler gives, with few prompts and with many", async () => {
+    const params = initParams(CONFIG, 3);
+    await using engine = await createEngine({ runtime: "onnx-node", threads: 1 });
+    await using sampler = createSampler(engine, CONFIG);
+    await using pool = createSamplePool(CONFIG, { workers: 2, workerUrl });
+    const few = [{ tokens: [1, 2, 3], seeds: seeds(7) }];
+    const many = [4, 5, 6, 7, 8].map((id) => ({ tokens: [id, 9], seeds: seeds(2) }));
+    const how = { maxTokens: 12, temperature: 1.1, stopTokens: [7] };
+    for (const prompts of [few, many]) {
+      expect(await pool.sample(params, prompts, how)).toEqual(await sampler.sample(params, prompts, how));
+    }
+    const newer = initParams(CONFIG, 4);
+    expect(await pool.sample(newer, few, how)).toEqual(await sampler.sample(newer, few, how));
+  });
+
+  it("refuses bad options, stops when aborted, and can be used again after that", async () => {
+    const params = initParams(CONFIG, 3);
+    await using pool = createSamplePool(CONFIG, { workers: 2, workerUrl });
+    const prompts = [{ tokens: [1, 2, 3], seeds: seeds(64) }];
+    await expect(pool.sample(params, prompts, { maxTokens: 0 })).rejects.toThrow(/maxTokens/);
+    const control = new AbortController();
+    const running = pool.sample(params, prompts, { maxTokens: 100_000, signal: control.signal });
+    setTimeout(() => control.abort(), 300);
+    await expect(running).rejects.toMatchObject({ code: "R1_ABORTED" });
+    expect((await pool.sample(params, prompts, { maxTokens: 2 }))[0]?.length).toBe(64);
+    expect(() => createSamplePool(CONFIG, { workers: 0 })).toThrow(/workers/);
+  });
+
+  it("says when a worker dies", async () => {
+    const dying = join(folder, "dying.mjs");
+    await writeFile(
+      dying,
+      `import { parentPort } from "node:worker_threads"; parentPort.on("message", () => process.exit(3));`,
+    );
+    await using pool = createSamplePool(CONFIG, { workers: 1, workerUrl: pathToFileURL(dying) });
+    const sampling = () => pool.sample(initParams(CONFIG, 1), [{ tokens: [1], seeds: [1] }], { maxTokens: 1 });
+    await expect(sampling()).rejects.toThrow(/exit code 3/);
+    await expect(sampling()).rejects.toThrow(/exit code 3/);
+  });
+});
