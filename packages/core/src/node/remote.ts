@@ -66,17 +66,17 @@ const plainLookup =
       .catch((error: unknown) => callback(error as NodeJS.ErrnoException, "", 0));
   };
 
-/** A connection whose other end is public, whatever was resolved or written in the URL. */
-const publicOnly = (connect: buildConnector.connector): buildConnector.connector => {
+/** Lets a connection through only when its other end is public, whatever was resolved or written in the URL. */
+export const publicOnly = (connect: buildConnector.connector): buildConnector.connector => {
   return (options, callback) => {
     const literal = options.hostname.replace(/^\[|\]$/g, "");
     if (isIP(literal) !== 0 && !isPublicAddress(literal)) return callback(privateAddress(literal), null);
     return connect(options, (...[error, socket]: buildConnector.CallbackArgs) => {
-      if (socket !== null && !isPublicAddress(socket.remoteAddress ?? "")) {
-        socket.destroy();
-        callback(privateAddress(options.hostname), null);
-      } else if (socket === null) callback(error ?? new Error("no socket"), null);
-      else callback(null, socket);
+      // On failure the transport leaves the socket out altogether, whatever its types say.
+      if (error || !socket) return callback(error ?? new Error("no connection"), null);
+      if (isPublicAddress(socket.remoteAddress ?? "")) return callback(null, socket);
+      socket.destroy();
+      return callback(privateAddress(options.hostname), null);
     });
   };
 };
