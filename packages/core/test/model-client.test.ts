@@ -196,7 +196,7 @@ describe("waiting as asked", () => {
       });
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    keep({ [Symbol.asyncDispose]: async () => void server.closeAllConnections(server.close()) });
+    keep({ [Symbol.asyncDispose]: async () => void server.close().closeAllConnections() });
     const model = client(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     expect((await model.complete(ask("?"))).text).toBe("ok");
     // Timers may fire a millisecond early by their own rounding.

@@ -47,7 +47,8 @@ export const retryAfterOf = (response: Pick<TransportResponse, "header">, now: n
   let ms = Number.NaN;
   if (exact !== undefined && /^\d+(\.\d+)?$/.test(exact.trim())) ms = Number(exact);
   else if (value !== undefined && /^\d+(\.\d+)?$/.test(value.trim())) ms = Number(value) * 1000;
-  else if (value !== undefined) ms = Math.max(0, Date.parse(value) - now);
+  // Every HTTP date begins with a weekday; without one, Date.parse would take "-5" for a year.
+  else if (value !== undefined && /^[A-Za-z]{3}/.test(value)) ms = Math.max(0, Date.parse(value) - now);
   return Number.isFinite(ms) ? Math.min(ms, MAX_RETRY_AFTER_MS) : undefined;
 };
 

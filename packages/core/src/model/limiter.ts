@@ -78,11 +78,12 @@ const bounds = (options: ConcurrencyOptions): { initial: number; min: number; ma
   return { initial, min, max };
 };
 
-const grow = (replica: Replica, max: number): void => {
+const recover = (replica: Replica): void => {
   replica.faults = 0;
   replica.coolUntil = 0;
-  // A window that is not used says nothing about what the server can take.
-  if (replica.limit >= max || replica.inFlight * 2 < replica.limit) return;
+};
+
+const grow = (replica: Replica, max: number): void => {
   const step = replica.limit < replica.threshold ? 1 : 1 / replica.limit;
   replica.limit = Math.min(max, replica.limit + step);
 };
@@ -132,7 +133,7 @@ const pick = (state: State): Replica | undefined => {
 };
 
 const settle = (state: State, replica: Replica, outcome: Outcome, retryAfterMs: number | undefined): void => {
-  if (outcome === "ok") grow(replica, state.max);
+  if (outcome === "ok") recover(replica);
   if (outcome === "overload" && retryAfterMs !== undefined) replica.coolUntil = state.now() + retryAfterMs;
   if (outcome === "fault") {
     replica.coolUntil = state.now() + Math.min(COOL_CAP_MS, COOL_BASE_MS * 2 ** Math.min(replica.faults, 10));
@@ -145,9 +146,12 @@ const settle = (state: State, replica: Replica, outcome: Outcome, retryAfterMs: 
 const leaseOf = (state: State, replica: Replica): Lease => {
   replica.inFlight += 1;
   const { epoch } = replica;
+  // A window that was half empty says nothing about what the server can take.
+  const busy = replica.inFlight * 2 >= replica.limit;
   return {
     endpoint: replica.endpoint,
     release: (outcome, retryAfterMs) => {
+      if (outcome === "ok" && busy) grow(replica, state.max);
       if (outcome === "overload" && epoch === replica.epoch) cut(replica, state.min);
       settle(state, replica, outcome, retryAfterMs);
     },
