@@ -47,7 +47,7 @@ describe("eval", () => {
     ]);
     expect(run.stderr).toBe("");
     expect(run.code).toBe(0);
-    const report = JSON.parse(run.stdout) as Record<string, never>;
+    const report = JSON.parse(run.stdout) as { splits: object; overall: { interval95: [number, number] } };
     expect(report).toMatchObject({
       benchmark: "vl-rewardbench",
       n: 3,
@@ -56,9 +56,9 @@ describe("eval", () => {
       unreadable: 0,
       ties: 1,
     });
-    expect(Object.keys(report["splits"])).toEqual(["official", "official-2024", "r1-reward"]);
+    expect(Object.keys(report.splits)).toEqual(["official", "official-2024", "r1-reward"]);
     // 1 of 3 right: Wilson gives [0.0615, 0.7923] at z = 1.96.
-    const [low, high] = (report["overall"] as { interval95: [number, number] }).interval95;
+    const [low, high] = report.overall.interval95;
     expect(low).toBeCloseTo(0.0615, 3);
     expect(high).toBeCloseTo(0.7923, 3);
   });
