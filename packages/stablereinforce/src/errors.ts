@@ -43,3 +43,27 @@ export class CheckpointError extends R1Error {
     this.tensor = where.tensor;
   }
 }
+
+/** Something of a shape or length that does not fit. */
+export class ShapeError extends R1Error {
+  override readonly code = "R1_SHAPE";
+  /** What it is, e.g. `advantage` or `batch[3].logpRef`. */
+  readonly of: string;
+
+  constructor(of: string, problem: { readonly expected: string; readonly actual: string }) {
+    super(`${of}: expected ${problem.expected}, got ${problem.actual}`);
+    this.of = of;
+  }
+}
+
+/** A number that is NaN or infinite where the algorithm needs a finite one. */
+export class NumericError extends R1Error {
+  override readonly code = "R1_NUMERIC";
+  /** What it is, e.g. `batch[3].reward` or `loss`. */
+  readonly of: string;
+
+  constructor(of: string, value: number, hint = "") {
+    super(`${of}: expected a finite number, got ${value}${hint}`);
+    this.of = of;
+  }
+}
