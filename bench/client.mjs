@@ -38,27 +38,27 @@ const median = (numbers) => {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 
-const start = (file, args = []) => fork(new URL(`client/${file}`, import.meta.url), args.map(String));
 const next = async (child) => (await once(child, "message"))[0];
+const start = async (file, args = []) => {
+  const child = fork(new URL(`client/${file}`, import.meta.url), args.map(String));
+  child.on("exit", (code) => {
+    if (code !== 0) throw new Error(`${file} ${args.join(" ")}: ended with code ${code}`);
+  });
+  return { child, hello: await next(child) };
+};
 const tell = (child, message) => {
-  const answer = Promise.race([
-    next(child),
-    once(child, "exit").then(() => Promise.reject(new Error("a client process ended early"))),
-  ]);
   child.send(message);
-  return answer;
+  return next(child);
 };
 
-const server = start("server.mjs");
-const { port } = await next(server);
+const { child: server, hello } = await start("server.mjs");
 
 const measure = async (scenario) => {
   const { kind, delay, concurrency } = scenario;
-  const baseURL = `http://127.0.0.1:${port}/d${delay}/v1`;
+  const baseURL = `http://127.0.0.1:${hello.port}/d${delay}/v1`;
   const clients = [];
   for (const name of names) {
-    const child = start("worker.mjs", [name, baseURL, kind === "image" ? 1 : 0, concurrency, values.core]);
-    await next(child);
+    const { child } = await start("worker.mjs", [name, baseURL, kind === "image" ? 1 : 0, concurrency, values.core]);
     await tell(child, warmMs);
     clients.push({ name, child, windows: [] });
   }

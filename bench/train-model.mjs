@@ -63,7 +63,7 @@ const rotary = (c) => {
     for (let t = 0; t < c.length; t++) {
       for (let i = 0; i < half; i++) values[t * half + i] = f(t * 10000 ** (-i / half));
     }
-    return tf.tensor(values, [c.length, 1, half]);
+    return tf.tensor(values, [c.length, half]);
   };
   return { cos: table(Math.cos), sin: table(Math.sin) };
 };
@@ -76,10 +76,10 @@ const rotate = (x, { cos, sin }) => {
 const block = (x, p, i, { c, table }) => {
   const h = rmsNorm(x, p[`${i}.norm1`]);
   const heads = tf.reshape(tf.matMul(h, p[`${i}.qkv`]), [c.batch, c.length, 3 * c.heads, c.d / c.heads]);
-  const [qk, v] = tf.split(heads, [2 * c.heads, c.heads], 2);
-  const turned = tf.transpose(rotate(qk, table), [0, 2, 1, 3]);
-  const [q, k] = tf.split(turned, 2, 1);
-  const mixed = attention(q, k, tf.transpose(v, [0, 2, 1, 3]), { causal: true });
+  // Heads go to the front before they are turned: tables then repeat over whole [length, half] planes, not over short rows.
+  const [qk, v] = tf.split(tf.transpose(heads, [0, 2, 1, 3]), [2 * c.heads, c.heads], 1);
+  const [q, k] = tf.split(rotate(qk, table), 2, 1);
+  const mixed = attention(q, k, v, { causal: true });
   const y = tf.add(x, tf.matMul(tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, c.d]), p[`${i}.out`]));
   const [gate, up] = tf.split(tf.matMul(rmsNorm(y, p[`${i}.norm2`]), p[`${i}.gateUp`]), 2, -1);
   return tf.add(y, tf.matMul(tf.mul(tf.mul(gate, tf.sigmoid(gate)), up), p[`${i}.down`]));

@@ -84,12 +84,23 @@ const measurePeak = async (runtime) => {
 
 const lastJson = (run, what) => {
   const line = run.stdout.trim().split("\n").at(-1) ?? "";
-  if (run.status !== 0) return { error: `${what}: ${(run.stderr || run.signal || "failed").toString().trim().split("\n").at(-1)}` };
+  if (run.status !== 0)
+    return { error: `${what}: ${(run.stderr || run.signal || "failed").toString().trim().split("\n").at(-1)}` };
   return JSON.parse(line);
 };
 
 const child = (what) => {
-  const args = [here("train.mjs"), "--child", what, "--config", flags.config, "--steps", flags.steps, "--threads", flags.threads];
+  const args = [
+    here("train.mjs"),
+    "--child",
+    what,
+    "--config",
+    flags.config,
+    "--steps",
+    flags.steps,
+    "--threads",
+    flags.threads,
+  ];
   return lastJson(spawnSync(process.execPath, args, { encoding: "utf8", maxBuffer: 2 ** 26 }), what);
 };
 
@@ -116,7 +127,17 @@ const summary = (name, runs, peak) => {
   const gflops = flopsPerStep(config) / ms / 1e6;
   const { losses, compileMs, nodes } = good[0];
   const peakRssMb = Math.max(...good.map((run) => run.peakRssMb));
-  return { engine: name, ms, all: good.map((run) => run.ms), gflops, share: peak > 0 ? gflops / peak : null, losses, compileMs, nodes, peakRssMb };
+  return {
+    engine: name,
+    ms,
+    all: good.map((run) => run.ms),
+    gflops,
+    share: peak > 0 ? gflops / peak : null,
+    losses,
+    compileMs,
+    nodes,
+    peakRssMb,
+  };
 };
 
 const main = () => {
@@ -136,12 +157,26 @@ const main = () => {
   }
   rmSync(folder, { recursive: true });
   const results = engines.map((name) => ({ ...summary(name, runs[name], peaks[name]), peakGflops: peaks[name] }));
-  const report = { config: flags.config, sizes: config, threads, rounds, steps, gflopPerStep: flopsPerStep(config) / 1e9, node: process.version, cpu: cpus()[0]?.model, cores: availableParallelism(), results };
+  const report = {
+    config: flags.config,
+    sizes: config,
+    threads,
+    rounds,
+    steps,
+    gflopPerStep: flopsPerStep(config) / 1e9,
+    node: process.version,
+    cpu: cpus()[0]?.model,
+    cores: availableParallelism(),
+    results,
+  };
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(report, null, 2)}\n`);
   console.log(`config ${flags.config}: ${report.gflopPerStep.toFixed(1)} GFLOP per step, ${threads} threads`);
   for (const r of results) {
     if (r.error !== undefined) console.log(`${r.engine.padEnd(14)} ${r.error}`);
-    else console.log(`${r.engine.padEnd(14)} ${r.ms.toFixed(1).padStart(9)} ms ${r.gflops.toFixed(0).padStart(5)} GFLOP/s ${((r.share ?? 0) * 100).toFixed(0).padStart(4)} % of peak ${r.peakRssMb.toFixed(0).padStart(6)} MB  loss ${r.losses[0].toFixed(5)} → ${r.losses.at(-1).toFixed(5)}`);
+    else
+      console.log(
+        `${r.engine.padEnd(14)} ${r.ms.toFixed(1).padStart(9)} ms ${r.gflops.toFixed(0).padStart(5)} GFLOP/s ${((r.share ?? 0) * 100).toFixed(0).padStart(4)} % of peak ${r.peakRssMb.toFixed(0).padStart(6)} MB  loss ${r.losses[0].toFixed(5)} → ${r.losses.at(-1).toFixed(5)}`,
+      );
   }
 };
 

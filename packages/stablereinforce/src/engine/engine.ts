@@ -3,7 +3,7 @@ import { compileFor, dropHandle, makeHandle, type Owner } from "./compile.ts";
 import type { Driver } from "./driver.ts";
 import { EngineError, isEngineError } from "./errors.ts";
 import { toProgram, openSession } from "./runtime/session.ts";
-import { loadOnnxNode, loadOnnxWeb, noProvider } from "./runtime/load.ts";
+import { cudaLibrary, inNode, loadOnnxNode, loadOnnxWeb, noProvider } from "./runtime/load.ts";
 import { ortDriver } from "./runtime/ort-driver.ts";
 import { ortTensor, type OrtRuntime, type Provider } from "./runtime/ort.ts";
 import { loadEager } from "./runtime/tfjs.ts";
@@ -49,7 +49,15 @@ export const startRuntime = async (name: RuntimeName, options: EngineOptions = {
   return { driver: await loadEager(name), provider: "cpu" };
 };
 
-const ORDER: readonly RuntimeName[] = ["onnx-node", "onnx-web", "tfjs-wasm", "tfjs-cpu"];
+type Candidate = readonly [RuntimeName, Provider];
+
+/** What `auto` tries, best first. CUDA only where its library lies ready. */
+const candidates = async (options: EngineOptions): Promise<readonly Candidate[]> => {
+  const provider = options.provider ?? "cpu";
+  const plain: Candidate[] = (["onnx-node", "onnx-web", "tfjs-wasm", "tfjs-cpu"] as const).map((n) => [n, provider]);
+  const cuda = options.provider === undefined && inNode() && (await cudaLibrary()).present;
+  return cuda ? [["onnx-node", "cuda"], ...plain] : plain;
+};
 
 const REASONS: Readonly<Record<RuntimeName, string>> = {
   "onnx-node": "compiled graphs on native ONNX Runtime, the fastest",
@@ -62,9 +70,9 @@ const REASONS: Readonly<Record<RuntimeName, string>> = {
 
 const best = async (options: EngineOptions): Promise<{ name: RuntimeName; started: Started; why: string }> => {
   const failed: EngineError[] = [];
-  for (const name of ORDER) {
+  for (const [name, provider] of await candidates(options)) {
     try {
-      const started = await startRuntime(name, options);
+      const started = await startRuntime(name, { ...options, provider });
       const before = failed.map((error) => `; ${error.message}`).join("");
       return { name, started, why: `${REASONS[name]}${before}` };
     } catch (error) {

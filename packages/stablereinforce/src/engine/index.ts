@@ -1,4 +1,5 @@
 /** The engine: TensorFlow.js functions, compiled to ONNX and run by ONNX Runtime, or run eagerly. */
+export { describeRuntimes, type RuntimeReport } from "./describe.ts";
 export { createEngine } from "./engine.ts";
 export { EngineError, isEngineError, type EngineErrorData, type EngineErrorReason } from "./errors.ts";
 export { registerGradients } from "./gradients/register.ts";

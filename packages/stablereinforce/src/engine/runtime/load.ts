@@ -35,13 +35,16 @@ const COMMANDS = {
   "onnxruntime-web": "npm install onnxruntime-web",
 } as const;
 
+const describe = (cause: unknown): string =>
+  cause instanceof Error ? `${"code" in cause ? String(cause.code) : ""} ${cause.message}` : String(cause);
+
 /** Imports a package by a name that bundlers cannot see, so that an absent optional package breaks no build. */
 export const importOptional = async (name: string, command: string): Promise<unknown> => {
   const specifier: string = name;
   try {
     return (await import(/* @vite-ignore */ /* webpackIgnore: true */ specifier)) as unknown;
   } catch (cause) {
-    const missing = cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND";
+    const missing = /ERR_MODULE_NOT_FOUND|Cannot find (package|module)|Could not resolve/.test(describe(cause));
     const reason: EngineErrorReason = "no-runtime";
     const problem = missing ? `${name} is not installed: ${command}` : `${name} does not load: ${String(cause)}`;
     throw new EngineError(problem, { reason }, { cause });
@@ -73,12 +76,39 @@ export const noProvider = (provider: Provider, where: string, cause?: unknown): 
   );
 };
 
+/**
+ * Is the CUDA provider's library beside onnxruntime-node's own? npm does not ship it: its install script fetches it. Looked
+ * for before it is loaded, because the native loader writes its complaint to stderr.
+ */
+export const cudaLibrary = async (): Promise<{ present: boolean; file: string }> => {
+  const [{ createRequire }, { existsSync }, { dirname, join }] = await Promise.all([
+    import("node:module"),
+    import("node:fs"),
+    import("node:path"),
+  ]);
+  const { platform = "linux", arch = "x64" } = globals.process ?? {};
+  const name = platform === "win32" ? "onnxruntime_providers_cuda.dll" : "libonnxruntime_providers_cuda.so";
+  try {
+    const root = dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"));
+    const file = join(root, "bin", "napi-v6", platform, arch, name);
+    return { present: existsSync(file), file };
+  } catch {
+    return { present: false, file: name };
+  }
+};
+
+const checkCuda = async (where: string): Promise<void> => {
+  const { present, file } = await cudaLibrary();
+  if (!present) throw noProvider("cuda", where, new Error(`${file} is missing`));
+};
+
 /** onnxruntime-node. */
 export const loadOnnxNode = async (options: OrtOptions): Promise<OrtRuntime> => {
   const ort = asOrt(await importOptional("onnxruntime-node", COMMANDS["onnxruntime-node"]));
   const offered = ort.listSupportedBackends?.().map((one) => one.name) ?? ["cpu"];
   const where = `onnxruntime-node on ${globals.process?.platform ?? "?"}-${globals.process?.arch ?? "?"} (offers ${offered.join(", ")})`;
   if (!offered.includes(options.provider)) throw noProvider(options.provider, where);
+  if (options.provider === "cuda") await checkCuda(where);
   return {
     name: "onnx-node",
     provider: options.provider,
@@ -102,7 +132,7 @@ export const loadOnnxWeb = async (options: OrtOptions): Promise<OrtRuntime> => {
     throw noProvider("webgpu", "onnxruntime-web: no navigator.gpu here");
   const ort = asOrt(gpu ? await import("onnxruntime-web/webgpu") : await import("onnxruntime-web"));
   const isolated = inNode() || globals.crossOriginIsolated === true; // threads need SharedArrayBuffer
-  ort.env.wasm.numThreads = isolated ? (options.threads ?? Math.min(8, await cores())) : 1;
+  ort.env.wasm.numThreads = isolated ? Math.min(options.threads ?? 8, await cores()) : 1; // more threads than cores run ten times slower
   return {
     name: "onnx-web",
     provider: options.provider,

@@ -29,13 +29,15 @@ const withTraceBackend = <T>(trace: Trace, work: () => T): T => {
   const state = engine() as unknown as EngineState;
   const [name, instance] = [state.backendName, state.backendInstance];
   const before = swapTrace(trace);
-  const random = Math.random;
+  const [random, frames] = [Math.random, Error.stackTraceLimit];
   try {
+    Error.stackTraceLimit = 50; // the caller's line lies below TensorFlow.js's and ours
     void setBackend(TRACE_BACKEND); // completes at once: the backend's factory is synchronous
     Math.random = refuseRandom;
     return work();
   } finally {
     Math.random = random;
+    Error.stackTraceLimit = frames;
     swapTrace(before);
     if (name === undefined) Object.assign(state, { backendName: name, backendInstance: instance });
     else void setBackend(name);
