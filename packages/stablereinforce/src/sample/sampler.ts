@@ -13,14 +13,19 @@ export interface Sampler extends AsyncDisposable {
   /**
    * Samples every sequence of every prompt. → `[prompt][sequence]`, in the order asked.
    *
+   * @param onCompletion Is told of each sequence as soon as it is finished, while others are still being sampled.
    * @throws ConfigError on options or prompts that cannot be, AbortError, EngineError.
    */
   readonly sample: (
     params: SampleParams,
     prompts: readonly SamplePrompt[],
     options: SampleOptions,
+    onCompletion?: OnCompletion,
   ) => Promise<Completion[][]>;
 }
+
+/** A finished sequence, and its prompt and place among its prompt's sequences. */
+export type OnCompletion = (completion: Completion, place: readonly [prompt: number, sequence: number]) => void;
 
 /** Limits of a sampler. */
 export interface SamplerOptions {
@@ -38,6 +43,7 @@ interface Run {
   /** Prompts that were read, as long as sequences of them wait. */
   readonly read: Map<number, { rows: Pick<Cache, "keys" | "values">; row: number }>;
   readonly results: Completion[][];
+  readonly onCompletion: OnCompletion | undefined;
   /** Row i of the cache belongs to `active[i]`. */
   active: Sequence[];
   cache: Cache;
@@ -142,7 +148,9 @@ const retire = (run: Run): void => {
     const sequence = run.active[row] as Sequence;
     const finish = finishOf(sequence, run.plan);
     if (finish === null) continue;
-    (run.results[sequence.prompt] as Completion[])[sequence.sample] = completionOf(sequence, finish);
+    const completion = completionOf(sequence, finish);
+    (run.results[sequence.prompt] as Completion[])[sequence.sample] = completion;
+    run.onCompletion?.(completion, [sequence.prompt, sequence.sample]);
     const last = run.active.pop() as Sequence;
     if (last === sequence) continue;
     run.active[row] = last;
@@ -186,13 +194,13 @@ export const createSampler = (engine: Engine, config: TransformerConfig, options
   }
   const graphs = compileGraphs(engine, c);
   return {
-    sample: async (params, prompts, how) => {
+    sample: async (params, prompts, how, onCompletion) => {
       const plan = planOf(how, c.vocabSize);
       const queue = sequencesOf(prompts, plan, c);
       const results = prompts.map((): Completion[] => []);
       const cache = makeCache(c, 0, 0);
-      const run: Run = { params, prompts, maxBatch, plan, queue, read: new Map(), results, active: [], cache };
-      return sampleAll(graphs, run, how.signal);
+      const state = { queue, read: new Map(), results, active: [], cache };
+      return sampleAll(graphs, { params, prompts, maxBatch, plan, onCompletion, ...state }, how.signal);
     },
     [Symbol.asyncDispose]: graphs.dispose,
   };
