@@ -1,6 +1,5 @@
-/** What makes two runs the same run, and two rows of the input different pairs. */
+/** What makes two runs the same run. */
 import { createHash } from "node:crypto";
-import { recordKey, type Preference } from "@r1reward/core";
 import type { OpenJudge } from "./judging.ts";
 import type { JudgeFlags } from "./options.ts";
 
@@ -19,14 +18,3 @@ export const runFingerprint = (opened: OpenJudge, flags: JudgeFlags, ...more: re
     )
     .digest("hex")
     .slice(0, 16);
-
-/** Keys of pairs by content; literal repetitions become `~2`, `~3`, … so that none is lost. */
-export const pairKeys = (): ((pair: Preference) => string) => {
-  const seen = new Map<string, number>();
-  return (pair) => {
-    const key = recordKey(pair);
-    const times = (seen.get(key) ?? 0) + 1;
-    seen.set(key, times);
-    return times === 1 ? key : `${key}~${times}`;
-  };
-};

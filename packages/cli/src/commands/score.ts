@@ -1,5 +1,5 @@
 /** `r1reward score`: pairs in, rewards out. */
-import { comparePair, isR1Error, messageOf, redact, throwIfAborted, type Preference } from "@r1reward/core";
+import { comparePair, isR1Error, messageOf, recordKeys, redact, throwIfAborted, type Preference } from "@r1reward/core";
 import { Command } from "commander";
 import { EXIT } from "../exit-codes.ts";
 import { openInput } from "../input.ts";
@@ -9,7 +9,7 @@ import { addFileFlags, addJudgeFlags, type FileFlags, type JudgeFlags } from "..
 import { startProgress, type Progress } from "../output/progress.ts";
 import { openResults, stdoutResults, type ResultsFile } from "../output/results-file.ts";
 import { forEachConcurrent } from "../pool.ts";
-import { pairKeys, runFingerprint } from "../run-identity.ts";
+import { runFingerprint } from "../run-identity.ts";
 import { failedLine, scoredLine, type LineHead, type ScoreLine } from "../score-line.ts";
 
 type Flags = JudgeFlags & FileFlags & { readonly json?: boolean };
@@ -109,7 +109,7 @@ const score = async (source: string, flags: Flags, signal: AbortSignal): Promise
     skippedRows: 0,
   };
   const progress = startProgress("scoring", { quiet: flags.quiet === true });
-  const keyOf = pairKeys();
+  const keyOf = recordKeys();
   const state: Run = { opened, flags, results, summary, progress, signal };
   try {
     await forEachConcurrent(input.pairs, flags.concurrency, (pair, index) => {

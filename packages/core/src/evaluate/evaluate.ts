@@ -13,7 +13,7 @@ import {
   latestRecords,
   outcomeOf,
   recordHead,
-  recordKey,
+  recordKeys,
   SETTINGS,
   type EvalRecord,
   type RecordHead,
@@ -64,17 +64,6 @@ const finishedBefore = (resume: Iterable<EvalRecord>, settings: RunSettings): Re
     throw new ConfigError(`resume: expected records with ${other} ${now}, got ${then}`);
   }
   return new Map(records.filter(({ status }) => status === "ok").map((record) => [record.key, record]));
-};
-
-/** Keys in order of appearance: a pair that is literally there twice is evaluated twice. */
-const keyCounter = (): ((pair: Preference) => string) => {
-  const seen = new Map<string, number>();
-  return (pair) => {
-    const key = recordKey(pair);
-    const count = (seen.get(key) ?? 0) + 1;
-    seen.set(key, count);
-    return count === 1 ? key : `${key}~${count}`;
-  };
 };
 
 interface Run {
@@ -139,7 +128,7 @@ const judgeAll = async (
 ): Promise<void> => {
   const { concurrency = 8, resume = [], signal } = run.options;
   const finished = finishedBefore(resume, run.settings);
-  const keyOf = keyCounter();
+  const keyOf = recordKeys();
   const underWay = new Set<Promise<void>>();
   try {
     for await (const pair of preferences) {

@@ -26,6 +26,7 @@ export {
   latestRecords,
   outcomeOf,
   recordKey,
+  recordKeys,
   type DecisionSummary,
   type EvalRecord,
   type JudgeFailure,

@@ -110,6 +110,20 @@ export const recordKey = (pair: Preference): string => {
   return sha256(canonicalJson([pair.id, text, pair.responses])).slice(0, 32);
 };
 
+/**
+ * Keys of pairs in their order of appearance: literal repetitions become `~2`, `~3`, …, so that a pair that is there
+ * twice is judged twice and none is lost when a run goes on.
+ */
+export const recordKeys = (): ((pair: Preference) => string) => {
+  const seen = new Map<string, number>();
+  return (pair) => {
+    const key = recordKey(pair);
+    const count = (seen.get(key) ?? 0) + 1;
+    seen.set(key, count);
+    return count === 1 ? key : `${key}~${count}`;
+  };
+};
+
 /** The last record of each key: a saved run is a log, and a pair that was tried again is written again. */
 export const latestRecords = (records: Iterable<EvalRecord>): readonly EvalRecord[] => {
   const latest = new Map<string, EvalRecord>();
