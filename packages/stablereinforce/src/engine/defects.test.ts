@@ -1,7 +1,7 @@
 /** Known defects of ONNX Runtime 1.30, each with a test that notices when our way around it stops working. */
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, it, describe, beforeAll, afterAll } from "vitest";
-import { attention, embedding, rmsNorm, tokenLogp } from "../ops/index.ts";
+import { attention, checkpoint, embedding, rmsNorm, tokenLogp } from "../ops/index.ts";
 import { createEngine, type Engine, type EngineTensor } from "./index.ts";
 import type { Graph } from "./onnx/ir.ts";
 import { cellOf } from "./tensor.ts";
@@ -82,6 +82,11 @@ it("recomputed activations are not merged with the first computation", () => {
   const body = (x: tf.Tensor): tf.Tensor => tf.tanh(tf.matMul(tf.tanh(x), x));
   const plain = graphOf((x) => tf.grads((a) => scalarOf(body(a as tf.Tensor)))([x as tf.Tensor]), [4, 4]);
   expect(plain.nodes.filter((node) => node.op === "Tanh")).toHaveLength(2);
+  const thrifty = graphOf(
+    (x) => tf.grads((a) => scalarOf(checkpoint(body as never)(a as tf.Tensor)))([x as tf.Tensor]),
+    [4, 4],
+  );
+  expect(thrifty.nodes.filter((node) => node.op === "Tanh")).toHaveLength(4);
 });
 
 describe("onnxruntime-node", () => {

@@ -1,5 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { withPrecision } from "./onnx/precision.ts";
+import { traceFunction } from "./trace/trace.ts";
 import { createEngine, EngineError, type Engine, type EngineTensor, type RuntimeName } from "./index.ts";
 
 const RUNTIMES: RuntimeName[] = ["onnx-node", "onnx-web", "tfjs-cpu", "tfjs-wasm"];
@@ -234,6 +236,26 @@ describe.each(["onnx-node", "onnx-web"] as const)("compiled on %s", (runtime) =>
     engine.dispose([s, x, out]);
   });
 
+  it("multiplies in 16 bits when asked, and nothing else", async () => {
+    const half = await createEngine({ runtime, precision: "float16" });
+    const fn = (a: tf.Tensor, b: tf.Tensor) => ({ product: tf.matMul(a, b), sum: tf.add(a, b) });
+    const out = await half.compile(fn)(
+      half.tensor(Float32Array.of(3), [1, 1]),
+      half.tensor(Float32Array.of(0.1), [1, 1]),
+    );
+    // The CPU provider may widen products again, so the value is 0.3 to 3 digits and more: the graph is what is checked below.
+    expect(await half.number(out.product)).toBeCloseTo(0.3, 3);
+    expect(await half.number(out.sum)).toBe(Math.fround(3 + Math.fround(0.1)));
+    await half[Symbol.asyncDispose]();
+    const spec = { shape: [1, 1], dtype: "float32" as const };
+    const { graph } = traceFunction(fn, [spec, spec], { list: [{ leaf: 0 }, { leaf: 1 }] });
+    const nodes = withPrecision(graph, "float16").nodes;
+    expect(nodes.map((node) => node.op)).toEqual(["Cast", "Cast", "MatMul", "Cast", "Add"]);
+    expect(nodes[2]?.inputs.map((x) => x?.type)).toEqual(["float16", "float16"]);
+    expect(nodes.at(-1)?.inputs.map((x) => x?.type)).toEqual(["float32", "float32"]);
+    expect(withPrecision(graph, "float32")).toBe(graph);
+  });
+
   it("runs calls made at once in order", async () => {
     const f = engine.compile((s: tf.Tensor) => tf.add(s, 1), { donate: [0] });
     const outs = await Promise.all([1, 2, 3].map((n) => f(engine.tensor(new Float32Array(4096).fill(n)))));
@@ -255,6 +277,7 @@ describe("choosing", () => {
     [{ runtime: "onnx-node", provider: "cuda" }, "no-provider", /providers_cuda.*|CUDA 12/],
     [{ runtime: "onnx-web", provider: "cuda" }, "no-provider", /onnxruntime-web/],
     [{ runtime: "onnx-web", provider: "webgpu" }, "no-provider", /navigator\.gpu/],
+    [{ runtime: "onnx-node", precision: "bfloat16" }, "no-provider", /bfloat16 needs provider cuda/],
     [{ runtime: "tfjs-cpu", provider: "webgpu" }, "no-provider", /tfjs-cpu/],
   ] as const)("%j is not here", async (options, reason, says) => {
     const error = await failureOf(() => createEngine(options));

@@ -36,7 +36,11 @@ const probe = async (runtime: OrtRuntime): Promise<void> => {
 export const startRuntime = async (name: RuntimeName, options: EngineOptions = {}): Promise<Started> => {
   const provider = options.provider ?? "cpu";
   if (name === "onnx-node" || name === "onnx-web") {
-    const asked = { provider, threads: options.threads };
+    const precision = options.precision ?? "float32";
+    if (precision === "bfloat16" && provider !== "cuda") {
+      throw new EngineError(`bfloat16 needs provider cuda, got ${provider}`, { reason: "no-provider" });
+    }
+    const asked = { provider, threads: options.threads, precision };
     const runtime = name === "onnx-node" ? await loadOnnxNode(asked) : await loadOnnxWeb(asked);
     try {
       await probe(runtime);
@@ -52,10 +56,10 @@ export const startRuntime = async (name: RuntimeName, options: EngineOptions = {
 type Candidate = readonly [RuntimeName, Provider];
 
 /** What `auto` tries, best first. CUDA only where its library lies ready. */
-const candidates = async (options: EngineOptions): Promise<readonly Candidate[]> => {
+const candidates = (options: EngineOptions): readonly Candidate[] => {
   const provider = options.provider ?? "cpu";
   const plain: Candidate[] = (["onnx-node", "onnx-web", "tfjs-wasm", "tfjs-cpu"] as const).map((n) => [n, provider]);
-  const cuda = options.provider === undefined && inNode() && (await cudaLibrary()).present;
+  const cuda = options.provider === undefined && inNode() && cudaLibrary().present;
   return cuda ? [["onnx-node", "cuda"], ...plain] : plain;
 };
 
@@ -70,7 +74,7 @@ const REASONS: Readonly<Record<RuntimeName, string>> = {
 
 const best = async (options: EngineOptions): Promise<{ name: RuntimeName; started: Started; why: string }> => {
   const failed: EngineError[] = [];
-  for (const [name, provider] of await candidates(options)) {
+  for (const [name, provider] of candidates(options)) {
     try {
       const started = await startRuntime(name, { ...options, provider });
       const before = failed.map((error) => `; ${error.message}`).join("");

@@ -4,6 +4,7 @@ export { createEngine } from "./engine.ts";
 export { EngineError, isEngineError, type EngineErrorData, type EngineErrorReason } from "./errors.ts";
 export { registerGradients } from "./gradients/register.ts";
 export type { DType } from "./onnx/ir.ts";
+export type { Precision } from "./onnx/precision.ts";
 export type { Provider } from "./runtime/ort.ts";
 export {
   hostTensor,

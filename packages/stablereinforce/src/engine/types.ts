@@ -2,6 +2,7 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { EngineTensor, HostTensor, Numbers } from "./tensor.ts";
 import type { DType } from "./onnx/ir.ts";
+import type { Precision } from "./onnx/precision.ts";
 import type { Provider } from "./runtime/ort.ts";
 
 /** Runtimes by name. `onnx-*` compile; `tfjs-*` run the same functions eagerly. */
@@ -73,6 +74,11 @@ export interface EngineOptions {
   readonly runtime?: RuntimeName | "auto" | undefined;
   /** Execution provider of the `onnx-*` runtimes, `cpu` by default. */
   readonly provider?: Provider | undefined;
+  /**
+   * Type of matrix products, `float32` by default. In 16 bits, factors are rounded before and products widened after each one;
+   * weights, sums and everything else stay float32. For GPU providers: on `cpu` it costs time. `bfloat16` needs `cuda`.
+   */
+  readonly precision?: Precision | undefined;
   /** Threads of one run; cores by default. Sampling in several workers wants 1 each. */
   readonly threads?: number | undefined;
 }

@@ -4,7 +4,7 @@
 export type DType = "float32" | "int32" | "bool";
 
 /** dtypes a value inside the graph can have. */
-export type ValueType = DType | "int64" | "float64" | "float16";
+export type ValueType = DType | "int64" | "float64" | "float16" | "bfloat16";
 
 /** Arrays that hold a constant: `bool` and `float16` are bytes and bit patterns. */
 export type Data = Float32Array | Int32Array | Uint8Array | BigInt64Array | Float64Array | Uint16Array;
@@ -63,4 +63,5 @@ export const BYTES: Readonly<Record<ValueType, number>> = {
   int64: 8,
   float64: 8,
   float16: 2,
+  bfloat16: 2,
 };

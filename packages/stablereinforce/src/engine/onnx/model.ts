@@ -19,6 +19,7 @@ const DATA_TYPE: Readonly<Record<ValueType, number>> = {
   bool: 9,
   float16: 10,
   float64: 11,
+  bfloat16: 16,
 };
 
 const rawBytes = (value: Value): Uint8Array => {

@@ -1,16 +1,24 @@
 /** Finds and configures the ONNX Runtime packages. */
+import type * as fs from "node:fs";
+import type * as nodeModule from "node:module";
+import type * as os from "node:os";
+import type * as path from "node:path";
+import type * as util from "node:util";
 import { EngineError, type EngineErrorReason } from "../errors.ts";
+import type { Precision } from "../onnx/precision.ts";
 import type { OrtModule, OrtRuntime, Provider } from "./ort.ts";
 
 /** Threads and provider asked for. */
 export interface OrtOptions {
   readonly provider: Provider;
   readonly threads: number | undefined;
+  readonly precision: Precision;
 }
 
 interface Globals {
   readonly navigator?: { readonly hardwareConcurrency?: number };
   readonly process?: {
+    readonly getBuiltinModule?: (name: string) => unknown;
     readonly platform?: string;
     readonly arch?: string;
     readonly versions?: { readonly node?: string };
@@ -23,12 +31,25 @@ const globals = globalThis as unknown as Globals;
 /** Running in Node (or something that says it is)? */
 export const inNode = (): boolean => globals.process?.versions?.node !== undefined;
 
-/** Logical cores. */
-const cores = async (): Promise<number> => {
-  if (!inNode()) return globals.navigator?.hardwareConcurrency ?? 1;
-  const os = await import("node:os");
-  return os.availableParallelism();
+interface Builtins {
+  readonly "node:os": typeof os;
+  readonly "node:fs": typeof fs;
+  readonly "node:path": typeof path;
+  readonly "node:module": typeof nodeModule;
+  readonly "node:util": typeof util;
+}
+
+/** A module of Node itself, without an import that bundlers for browsers would trip over. Only where `inNode()`. */
+export const builtin = <K extends keyof Builtins>(name: K): Builtins[K] => {
+  const module = globals.process?.getBuiltinModule?.(name);
+  if (module === undefined)
+    throw new EngineError(`${name} is not available: Node 20.19 or newer`, { reason: "version" });
+  return module as Builtins[K];
 };
+
+/** Logical cores. */
+const cores = (): number =>
+  inNode() ? builtin("node:os").availableParallelism() : (globals.navigator?.hardwareConcurrency ?? 1);
 
 const COMMANDS = {
   "onnxruntime-node": "npm install onnxruntime-node --onnxruntime-node-install=skip",
@@ -80,25 +101,25 @@ export const noProvider = (provider: Provider, where: string, cause?: unknown): 
  * Is the CUDA provider's library beside onnxruntime-node's own? npm does not ship it: its install script fetches it. Looked
  * for before it is loaded, because the native loader writes its complaint to stderr.
  */
-export const cudaLibrary = async (): Promise<{ present: boolean; file: string }> => {
-  const [{ createRequire }, { existsSync }, { dirname, join }] = await Promise.all([
-    import("node:module"),
-    import("node:fs"),
-    import("node:path"),
-  ]);
+export const cudaLibrary = (): { present: boolean; file: string } => {
   const { platform = "linux", arch = "x64" } = globals.process ?? {};
   const name = platform === "win32" ? "onnxruntime_providers_cuda.dll" : "libonnxruntime_providers_cuda.so";
+  const { dirname, join } = builtin("node:path");
   try {
-    const root = dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"));
+    const root = dirname(
+      builtin("node:module")
+        .createRequire(import.meta.url)
+        .resolve("onnxruntime-node/package.json"),
+    );
     const file = join(root, "bin", "napi-v6", platform, arch, name);
-    return { present: existsSync(file), file };
+    return { present: builtin("node:fs").existsSync(file), file };
   } catch {
     return { present: false, file: name };
   }
 };
 
-const checkCuda = async (where: string): Promise<void> => {
-  const { present, file } = await cudaLibrary();
+const checkCuda = (where: string): void => {
+  const { present, file } = cudaLibrary();
   if (!present) throw noProvider("cuda", where, new Error(`${file} is missing`));
 };
 
@@ -108,16 +129,17 @@ export const loadOnnxNode = async (options: OrtOptions): Promise<OrtRuntime> => 
   const offered = ort.listSupportedBackends?.().map((one) => one.name) ?? ["cpu"];
   const where = `onnxruntime-node on ${globals.process?.platform ?? "?"}-${globals.process?.arch ?? "?"} (offers ${offered.join(", ")})`;
   if (!offered.includes(options.provider)) throw noProvider(options.provider, where);
-  if (options.provider === "cuda") await checkCuda(where);
+  if (options.provider === "cuda") checkCuda(where);
   return {
     name: "onnx-node",
     provider: options.provider,
     ort,
+    precision: options.precision,
     writesInPlace: options.provider === "cpu",
     options: {
       executionProviders: options.provider === "cpu" ? ["cpu"] : [options.provider, "cpu"],
       graphOptimizationLevel: "all",
-      intraOpNumThreads: options.threads ?? (await cores()),
+      intraOpNumThreads: options.threads ?? cores(),
       logSeverityLevel: 3,
     },
   };
@@ -132,11 +154,12 @@ export const loadOnnxWeb = async (options: OrtOptions): Promise<OrtRuntime> => {
     throw noProvider("webgpu", "onnxruntime-web: no navigator.gpu here");
   const ort = asOrt(gpu ? await import("onnxruntime-web/webgpu") : await import("onnxruntime-web"));
   const isolated = inNode() || globals.crossOriginIsolated === true; // threads need SharedArrayBuffer
-  ort.env.wasm.numThreads = isolated ? Math.min(options.threads ?? 8, await cores()) : 1; // more threads than cores run ten times slower
+  ort.env.wasm.numThreads = isolated ? Math.min(options.threads ?? 8, cores()) : 1; // more threads than cores run ten times slower
   return {
     name: "onnx-web",
     provider: options.provider,
     ort,
+    precision: options.precision,
     writesInPlace: false,
     options: {
       executionProviders: [gpu ? "webgpu" : "wasm"],

@@ -4,6 +4,7 @@ import type { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Driver, Executable } from "../driver.ts";
 import { EngineError } from "../errors.ts";
 import { sizeOf, type DType } from "../onnx/ir.ts";
+import { withPrecision } from "../onnx/precision.ts";
 import { hostTensor, type HostData, type HostTensor } from "../tensor.ts";
 import { traceFunction } from "../trace/trace.ts";
 import type { Leaf } from "../tree.ts";
@@ -73,8 +74,9 @@ export const ortDriver = (runtime: OrtRuntime): Driver => ({
   prepare: async (fn, call, name) => {
     const { graph, result } = traceFunction(fn, call.specs, call.flat.template);
     if (graph.outputs.length === 0) throw new EngineError(`${name} returns no tensor`, { reason: "tree" });
-    const program = toProgram(graph, name, runtime.writesInPlace);
-    return executable(runtime, program, { nodes: graph.nodes.length, result: result.template });
+    const chosen = withPrecision(graph, runtime.precision);
+    const program = toProgram(chosen, name, runtime.writesInPlace);
+    return executable(runtime, program, { nodes: chosen.nodes.length, result: result.template });
   },
   open: (program, result) => executable(runtime, program, { nodes: 0, result }),
 });

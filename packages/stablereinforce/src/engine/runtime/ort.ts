@@ -2,6 +2,7 @@
 import type { Env, InferenceSession, Tensor, TensorConstructor, InferenceSessionFactory } from "onnxruntime-common";
 import { EngineError } from "../errors.ts";
 import type { DType } from "../onnx/ir.ts";
+import type { Precision } from "../onnx/precision.ts";
 import type { HostData } from "../tensor.ts";
 
 /** What `onnxruntime-node` and `onnxruntime-web` both export. */
@@ -18,6 +19,8 @@ export interface OrtRuntime {
   readonly provider: Provider;
   readonly ort: OrtModule;
   readonly options: InferenceSession.SessionOptions;
+  /** Type of matrix products. */
+  readonly precision: Precision;
   /** Does the runtime write results into arrays that it is given? */
   readonly writesInPlace: boolean;
 }

@@ -14,7 +14,7 @@ import type { Driver } from "../driver.ts";
 import { EngineError } from "../errors.ts";
 import { registerGradients } from "../gradients/register.ts";
 import { eagerDriver } from "./eager-driver.ts";
-import { importOptional, inNode } from "./load.ts";
+import { builtin, importOptional, inNode } from "./load.ts";
 
 /** Runtimes that run eagerly. */
 export type EagerName = "tfjs-node-gpu" | "tfjs-node" | "tfjs-wasm" | "tfjs-cpu";
@@ -27,9 +27,8 @@ const PACKAGES: Readonly<Record<EagerName, { readonly name: string; readonly bac
 };
 
 /** tfjs-node calls `util.isNullOrUndefined`, which Node 23 took away: every op would fail (tfjs #8609). */
-const restoreUtil = async (): Promise<void> => {
-  const module = await import("node:module");
-  const util = module.createRequire(import.meta.url)("node:util") as { isNullOrUndefined?: (x: unknown) => boolean };
+const restoreUtil = (): void => {
+  const util = builtin("node:util") as { isNullOrUndefined?: (x: unknown) => boolean };
   util.isNullOrUndefined ??= (x) => x === null || x === undefined;
 };
 
@@ -67,7 +66,7 @@ export const loadEager = async (name: EagerName): Promise<Driver> => {
   const wanted = PACKAGES[name];
   const native = wanted.backend === "tensorflow";
   if (native && !inNode()) throw new EngineError(`${wanted.name} needs Node`, { reason: "no-runtime" });
-  if (native) await restoreUtil();
+  if (native) restoreUtil();
   await importOptional(wanted.name, `npm install ${wanted.name}`);
   registerGradients();
   try {

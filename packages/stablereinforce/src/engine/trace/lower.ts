@@ -27,9 +27,10 @@ export const scalar = (r: Recorder, value: number, type: ValueType = "float32"):
 
 /** `x` in another dtype. */
 export const cast = (r: Recorder, x: Value, type: ValueType): Value => {
-  const CODE = { float32: 1, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11 } as const;
+  const CODE = { float32: 1, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11, bfloat16: 16 } as const;
   if (x.type === type) return x;
-  if (x.splat !== undefined && type !== "float16" && x.type !== "float64") return castSplat(r, x, type);
+  if (x.splat !== undefined && type !== "float16" && type !== "bfloat16" && x.type !== "float64")
+    return castSplat(r, x, type);
   return r.emit("Cast", [x], { type, shape: x.shape }, { to: { int: CODE[type] } });
 };
 

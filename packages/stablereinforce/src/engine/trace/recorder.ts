@@ -47,7 +47,8 @@ const typed = (value: number, type: ValueType): Data => {
     case "float64":
       return Float64Array.of(value);
     case "float16":
-      throw new EngineError("float16 constants are made by the precision pass", { reason: "dtype" });
+    case "bfloat16":
+      throw new EngineError("16-bit values are made by the precision pass", { reason: "dtype" });
   }
 };
 
