@@ -25,6 +25,7 @@ export {
   type VerdictLabels,
 } from "./protocol/define-protocol.ts";
 export type { AskOptions, AskSetup } from "./protocol/ask.ts";
+export { R1_EVAL_TEMPLATE, R1_TRAIN_TEMPLATE } from "./protocol/r1-templates.ts";
 export { hasR1Format, type R1FormatOptions } from "./protocol/verdict-scanner.ts";
 export { CONTROL_MARKERS, neutraliseMarkers, type Neutralised } from "./protocol/neutralise.ts";
 
@@ -35,6 +36,8 @@ export { planVotes, type Orders, type Vote, type VotePlanOptions } from "./vote-
 export { decide, type DecideOptions, type OnTie } from "./aggregate.ts";
 export { firstJudge, longerJudge, randomJudge } from "./baselines.ts";
 export { rewardModel, type GroupScorer, type RewardModelOptions } from "./reward-model.ts";
+export { swapPair, swapVerdict } from "./swap.ts";
+export { cacheKey, type CacheKeyInput } from "./cache/key.ts";
 export { memoryCache, type MemoryCacheOptions } from "./cache/memory-cache.ts";
 
 // models
@@ -48,6 +51,7 @@ export { smartResize, type ImageSize, type SmartResizeOptions } from "./media/sm
 
 // data
 export { defineDatasetFormat, type DatasetFormat, type DatasetRow, type RowContext } from "./dataset/format.ts";
+export { defineSchemaFormat, type SchemaFormat } from "./dataset/schema-format.ts";
 export * from "./dataset/formats/index.ts";
 export {
   preferencesFromRows,
