@@ -3,7 +3,7 @@
  * bias, SwiGLU, tied head, masked cross-entropy, AdamW. bench/train_torch.py has the same in PyTorch.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { adamw, attention, crossEntropy, embedding, rmsNorm } from "@r1reward/stablereinforce";
+import { adamw, attention, crossEntropy, embedding, rmsNorm, swigluGate } from "@r1reward/stablereinforce";
 
 /** Sizes by name. */
 export const CONFIGS = {
@@ -82,7 +82,7 @@ const block = (x, p, i, { c, table }) => {
   const mixed = attention(q, k, v, { causal: true });
   const y = tf.add(x, tf.matMul(tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, c.d]), p[`${i}.out`]));
   const [gate, up] = tf.split(tf.matMul(rmsNorm(y, p[`${i}.norm2`]), p[`${i}.gateUp`]), 2, -1);
-  return tf.add(y, tf.matMul(tf.mul(tf.mul(gate, tf.sigmoid(gate)), up), p[`${i}.down`]));
+  return tf.add(y, tf.matMul(swigluGate(gate, up), p[`${i}.down`]));
 };
 
 /** Mean negative log-likelihood of the next tokens. */

@@ -2,7 +2,7 @@
  * Training step (forward, backward, AdamW) on every engine, in turn, with the same weights, tokens and losses.
  *
  *   node bench/train.mjs [--config A|B|C] [--engines onnx-node,onnx-web,tfjs-wasm,torch,torch-compile]
- *                        [--rounds 3] [--steps 6] [--threads n] [--python .venv/bin/python] [--json file]
+ *                        [--rounds 3] [--steps 6] [--threads n] [--spin on|off] [--python .venv/bin/python] [--json file]
  *
  * Each measurement runs in its own process (so that peak memory is its own); rounds go through the engines in turn, and the median
  * over rounds of each round's median step is reported. The matrix-product peak is measured in the same rounds.
@@ -24,6 +24,7 @@ const { values: flags } = parseArgs({
     rounds: { type: "string", default: "3" },
     steps: { type: "string", default: "6" },
     threads: { type: "string", default: String(availableParallelism()) },
+    spin: { type: "string", default: "off" },
     python: { type: "string", default: here("../.venv/bin/python") },
     json: { type: "string" },
     child: { type: "string" },
@@ -39,7 +40,7 @@ const median = (xs) => [...xs].sort((a, b) => a - b)[Math.floor(xs.length / 2)];
 /** In the child: steps of one of our engines, as one line of JSON. */
 const measure = async (runtime) => {
   const { createEngine } = await import("@r1reward/stablereinforce");
-  const engine = await createEngine({ runtime, threads });
+  const engine = await createEngine({ runtime, threads, spin: flags.spin === "on" });
   const { weights, tokens } = makeData(config);
   const step = engine.compile(makeStep(config), { name: "train", donate: [0] });
   const shapes = shapesOf(config);
@@ -69,7 +70,7 @@ const measure = async (runtime) => {
 const measurePeak = async (runtime) => {
   const tf = await import("@tensorflow/tfjs-core");
   const { createEngine } = await import("@r1reward/stablereinforce");
-  const engine = await createEngine({ runtime, threads });
+  const engine = await createEngine({ runtime, threads, spin: flags.spin === "on" });
   const n = runtime === "onnx-node" ? 2048 : 1024;
   const product = engine.compile((a, b) => tf.sum(tf.matMul(a, b)), { name: "peak" });
   const x = engine.tensor(new Float32Array(n * n).fill(0.5), [n, n]);

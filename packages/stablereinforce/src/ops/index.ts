@@ -5,3 +5,4 @@ export { embedding } from "./embedding.ts";
 export { logSoftmax } from "./log-softmax.ts";
 export { rmsNorm } from "./rms-norm.ts";
 export { crossEntropy, tokenLogp, type TokenLogpOptions } from "./token-logp.ts";
+export { swigluGate } from "./swiglu.ts";

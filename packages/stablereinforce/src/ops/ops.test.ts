@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createEngine, EngineError, type Engine, type EngineTensor, type RuntimeName } from "../engine/index.ts";
-import { attention, checkpoint, crossEntropy, embedding, rmsNorm, tokenLogp } from "./index.ts";
+import { attention, checkpoint, crossEntropy, embedding, rmsNorm, swigluGate, tokenLogp } from "./index.ts";
 
 const RUNTIMES: RuntimeName[] = ["tfjs-cpu", "tfjs-wasm", "onnx-web", "onnx-node"];
 
@@ -190,6 +190,12 @@ describe.each(RUNTIMES)("%s", (runtime) => {
       return Float64Array.of(-weights.reduce((sum, weight, i) => sum + weight * at(logp, i), 0) / 5);
     };
     await check(op, [input([7, 4], 2), input([9, 4], 3)], oracle);
+  });
+
+  it("swigluGate", async () => {
+    const oracle = ([g, u]: Float64Array[]) =>
+      (g as Float64Array).map((x, i) => (x / (1 + Math.exp(-x))) * at(u as Float64Array, i));
+    await check((g, u) => swigluGate(g as tf.Tensor, u as tf.Tensor), [input([3, 4], 2), input([3, 4], 3)], oracle);
   });
 
   it("embedding sums the gradient of repeated ids", async () => {

@@ -13,6 +13,8 @@ export interface OrtOptions {
   readonly provider: Provider;
   readonly threads: number | undefined;
   readonly precision: Precision;
+  /** Do idle threads spin? */
+  readonly spin: boolean;
 }
 
 interface Globals {
@@ -140,6 +142,7 @@ export const loadOnnxNode = async (options: OrtOptions): Promise<OrtRuntime> => 
       executionProviders: options.provider === "cpu" ? ["cpu"] : [options.provider, "cpu"],
       graphOptimizationLevel: "all",
       intraOpNumThreads: options.threads ?? cores(),
+      extra: { session: { intra_op: { allow_spinning: options.spin ? "1" : "0" } } },
       logSeverityLevel: 3,
     },
   };
