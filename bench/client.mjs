@@ -22,7 +22,7 @@ const { values } = parseArgs({
 });
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
 const windowMs = Number(values.window ?? (values.quick ? 250 : 1_500));
-const warmMs = values.quick ? 250 : 1_000;
+const warmMs = values.quick ? 250 : 500;
 const names = Object.keys(peers);
 const OURS = "@r1reward/core";
 
@@ -59,14 +59,14 @@ const measure = async (scenario) => {
   const clients = [];
   for (const name of names) {
     const { child } = await start("worker.mjs", [name, baseURL, kind === "image" ? 1 : 0, concurrency, values.core]);
-    await tell(child, warmMs);
+    await tell(child, { ms: warmMs, warm: values.quick ? "short" : "long" });
     clients.push({ name, child, windows: [] });
   }
   await tell(server, "reset");
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < clients.length; i++) {
       const client = clients[(i + round) % clients.length];
-      client.windows.push(await tell(client.child, windowMs));
+      client.windows.push(await tell(client.child, { ms: windowMs }));
     }
   }
   const { meanWaitMs } = await tell(server, "reset");

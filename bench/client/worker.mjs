@@ -31,6 +31,20 @@ const window = async (ms) => {
   };
 };
 
-process.on("message", async (ms) => process.send(await window(ms)));
+// The compiler of the runtime needs thousands of requests before it is done with a client; the slowest ones get 6 s.
+const ENOUGH = 5_000;
+const warmUp = async (ms) => {
+  const end = performance.now() + 6_000;
+  let { perSecond } = await window(ms);
+  for (let asked = (perSecond * ms) / 1000; asked < ENOUGH && performance.now() < end;) {
+    ({ perSecond } = await window(ms));
+    asked += (perSecond * ms) / 1000;
+  }
+};
+
+process.on("message", async ({ ms, warm }) => {
+  if (warm === "long") await warmUp(ms);
+  process.send(await window(ms));
+});
 process.on("disconnect", () => process.exit());
 process.send("ready");

@@ -9,14 +9,14 @@ const asRecord = (value: unknown): Loose | undefined =>
 
 const asList = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
-const FINISH: Readonly<Record<string, FinishReason>> = {
-  stop: "stop",
-  eos: "stop",
-  length: "length",
-  max_tokens: "length",
-  "content-filter": "content-filter",
-  content_filter: "content-filter",
-};
+const FINISH: ReadonlyMap<unknown, FinishReason> = new Map([
+  ["stop", "stop"],
+  ["eos", "stop"],
+  ["length", "length"],
+  ["max_tokens", "length"],
+  ["content-filter", "content-filter"],
+  ["content_filter", "content-filter"],
+]);
 
 // The server gave the reply up: what it wrote so far is not the model's answer.
 const GIVEN_UP = new Set(["error", "abort", "aborted", "cancelled"]);
@@ -78,7 +78,7 @@ const readChoice = (choice: Loose, usage: Usage, latencyMs: number): Completion 
   const reason = choice["finish_reason"];
   const refusal = message["refusal"];
   const refused = typeof refusal === "string" && refusal !== "";
-  const finishReason = refused ? "content-filter" : (typeof reason === "string" && FINISH[reason]) || "other";
+  const finishReason = refused ? "content-filter" : (FINISH.get(reason) ?? "other");
   const text = textOf(message, finishReason);
   const logps = readLogps(choice["logprobs"]);
   const whole = { text: text === "" && refused ? refusal : text, finishReason, usage, latencyMs };
