@@ -22,7 +22,9 @@ export type CheckpointProblem =
   | "bad-index"
   | "bad-path"
   | "io"
-  | "incomplete";
+  | "incomplete"
+  | "hash-mismatch"
+  | "bad-manifest";
 
 /** A checkpoint file that was refused, or could not be read or written. */
 export class CheckpointError extends R1Error {

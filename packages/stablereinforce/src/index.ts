@@ -7,3 +7,6 @@ export * from "./safetensors/index.ts";
 export * from "./model/index.ts";
 export * from "./sample/index.ts";
 export * from "./algorithm/index.ts";
+export * from "./policy/index.ts";
+export * from "./train/index.ts";
+export * from "./checkpoint/index.ts";

@@ -11,4 +11,5 @@ export {
 } from "./safetensors-file.ts";
 export { openSharded, openWeights, type OpenCheckpointOptions } from "./sharded.ts";
 export { atomicWrite } from "./atomic-write.ts";
+export { folderStore } from "./folder-store.ts";
 export { createSamplePool, type SamplePool, type SamplePoolOptions } from "./sample-pool.ts";
