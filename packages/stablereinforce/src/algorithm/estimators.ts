@@ -7,15 +7,19 @@
 import { ConfigError } from "@r1reward/core";
 import { expectOption, expectRewards, expectRow } from "./checks.ts";
 import { groupsOf, meanOf, sampleStd, shapeGroups } from "./group.ts";
-import { reinforce, standardise, tokenRewards, type ReturnOptions } from "./stable-reinforce.ts";
+import { clipReward, reinforce, standardise, tokenRewards, type ReturnOptions } from "./stable-reinforce.ts";
 import type { AdvantageEstimator, Scored } from "./types.ts";
 
+/** Rewards are clipped before they are compared: a bound on their differences would bend the comparison. */
 const shaped =
   (shape: (rewards: readonly number[]) => readonly number[], options: ReturnOptions): AdvantageEstimator =>
   (batch, context) => {
     expectRewards(batch);
-    return reinforce(options)(shapeGroups(batch, shape), context);
+    const bounded = batch.map((rollout) => ({ ...rollout, reward: clipReward(rollout.reward, options) }));
+    return reinforce({ ...options, rewardClip: UNBOUNDED })(shapeGroups(bounded, shape), context);
   };
+
+const UNBOUNDED = [-Infinity, Infinity] as const;
 
 const minusMean = (rewards: readonly number[]): readonly number[] => {
   const mean = meanOf(rewards);

@@ -30,12 +30,16 @@ export interface ReturnOptions {
 /** Rewards are clipped to this by default: `reward_clip_range` of the released code. */
 const REWARD_CLIP = [-10, 10] as const;
 
+/** clip(r) */
+export const clipReward = (reward: number, { rewardClip: [low, high] = REWARD_CLIP }: ReturnOptions = {}): number =>
+  Math.min(high, Math.max(low, reward));
+
 /**
  * r_t = 1[t = T]·clip(r) − β·KL_t   (section 2, Reinforce++; KL_t by `klEstimator` from log π_old − log π_ref). → `[T]`
  * @throws NumericError, ShapeError, ConfigError when β > 0 and there is no `logpRef`
  */
 export const tokenRewards = (rollout: Scored, options: ReturnOptions = {}): Float64Array => {
-  const { klCoef = 0, klEstimator = kl.k1, rewardClip = REWARD_CLIP } = options;
+  const { klCoef = 0, klEstimator = kl.k1 } = options;
   const length = rollout.logpOld.length;
   const rewards = new Float64Array(length);
   if (length === 0) return rewards;
@@ -47,8 +51,7 @@ export const tokenRewards = (rollout: Scored, options: ReturnOptions = {}): Floa
       rewards[t] = -klCoef * klEstimator.value((logpOld[t] as number) - (logpRef[t] as number));
     }
   }
-  const [low, high] = rewardClip;
-  rewards[length - 1] = (rewards[length - 1] as number) + Math.min(high, Math.max(low, rollout.reward));
+  rewards[length - 1] = (rewards[length - 1] as number) + clipReward(rollout.reward, options);
   return rewards;
 };
 

@@ -7,6 +7,7 @@ import {
   greater,
   less,
   logicalAnd,
+  logicalOr,
   maximum,
   minimum,
   mul,
@@ -67,7 +68,7 @@ export const dualClipped = ({ c = 3, ...range }: ClipRange & { readonly c?: numb
     const floor: Tensor2D = mul(terms.advantage, c);
     const cut = logicalAnd(negative, less(objective, floor));
     const bounded: Tensor2D = where(negative, maximum(objective, floor), objective);
-    return { objective: bounded, clipped: where(cut, cut, inside) };
+    return { objective: bounded, clipped: logicalOr(cut, inside) };
   };
 };
 
@@ -91,7 +92,7 @@ export const weightClipped = ({ epsilonLow = 1, epsilonHigh = 0.2 }: ClipRange =
   const [low, high] = rangeOf({ epsilonLow, epsilonHigh });
   return ({ logp, ratio, advantage }) => {
     const weight = stopGradient(clipByValue(ratio, low, high)) as Tensor2D;
-    const outside = where(greater(ratio, high), greater(ratio, high), less(ratio, low));
+    const outside = logicalOr(greater(ratio, high), less(ratio, low));
     return { objective: mul(mul(weight, advantage), logp), clipped: outside };
   };
 };
