@@ -13,3 +13,4 @@ export { openSharded, openWeights, type OpenCheckpointOptions } from "./sharded.
 export { atomicWrite } from "./atomic-write.ts";
 export { folderStore } from "./folder-store.ts";
 export { createSamplePool, type SamplePool, type SamplePoolOptions } from "./sample-pool.ts";
+export { jsonlSink, tensorBoardSink, type ResumeOptions } from "./sinks.ts";
