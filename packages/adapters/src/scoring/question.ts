@@ -27,8 +27,11 @@ const nameOf = (object: object): string => {
   return known;
 };
 
-const groupOf = (question: readonly Part[]): string =>
-  JSON.stringify(question, (_key, value: unknown) => (value instanceof Uint8Array ? nameOf(value) : value));
+const groupOf = (question: readonly Part[]): string => {
+  const [only] = question;
+  if (question.length === 1 && only?.type === "text") return only.text;
+  return JSON.stringify(question, (_key, value: unknown) => (value instanceof Uint8Array ? nameOf(value) : value));
+};
 
 /**
  * Checks a task and fills in what was left out.

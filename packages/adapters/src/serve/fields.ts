@@ -34,11 +34,23 @@ export const checkShape = (root: unknown, field = "body"): void => {
   }
 };
 
-/** The value of JSON text. @throws {WireError} 400 */
+/** Strings, which are kept, and what Python writes for missing numbers, which is no JSON. */
+const STRING_OR_NAN = /"(?:[^"\\]|\\.)*"|-?(?:NaN|Infinity)/g;
+
+const parseLenient = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!/NaN|Infinity/.test(text)) throw error;
+    return JSON.parse(text.replace(STRING_OR_NAN, (found) => (found.startsWith('"') ? found : "null")));
+  }
+};
+
+/** The value of JSON text. NaN and infinities, as Python writes them, are read as `null`. @throws {WireError} 400 */
 export const parseBody = (text: string, field = "body"): unknown => {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseLenient(text);
   } catch {
     // The engine's message quotes the text.
     throw badRequest(`${field}: expected JSON`);

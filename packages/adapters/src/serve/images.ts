@@ -75,7 +75,10 @@ export const datasetIndex = (
   }
   return {
     find: ({ id, text, label }) =>
-      (id === undefined ? undefined : ids.get(id)) ?? prompts.get(text) ?? labels.get(labelKey(label) ?? "") ?? undefined,
+      (id === undefined ? undefined : ids.get(id)) ??
+      prompts.get(text) ??
+      labels.get(labelKey(label) ?? "") ??
+      undefined,
   };
 };
 
@@ -90,5 +93,8 @@ const sourcesOf = (prompt: AskedPrompt, dataset: DatasetIndex | undefined): read
 export const resolveQuestion = (prompt: AskedPrompt, dataset?: DatasetIndex): ResolvedQuestion => {
   const sources = sourcesOf(prompt, dataset);
   const images: readonly Part[] = sources.map((image) => ({ type: "image", image }));
-  return { question: [...images, { type: "text", text: prompt.text }], missing: prompt.promised > 0 && sources.length === 0 };
+  return {
+    question: [...images, { type: "text", text: prompt.text }],
+    missing: prompt.promised > 0 && sources.length === 0,
+  };
 };

@@ -90,6 +90,18 @@ export const answerIn = (query: string, prompt: string): string => {
   return withoutEndings(query);
 };
 
+/**
+ * A whole conversation with nothing that says where its prompt ends: cut at the first assistant marker, which is the only
+ * one that the policy cannot have written. Without a marker all of it is the answer.
+ */
+export const splitQuery = (query: string): { readonly prompt: string; readonly answer: string } => {
+  const cuts = ASSISTANT.map((marker) => ({ marker, at: query.indexOf(marker) })).filter(({ at }) => at >= 0);
+  const first = cuts.sort((a, b) => a.at - b.at)[0];
+  if (first === undefined) return { prompt: "", answer: withoutEndings(query) };
+  const end = first.at + first.marker.length;
+  return { prompt: query.slice(0, end), answer: withoutEndings(query.slice(end)) };
+};
+
 const CHATML = /<\|im_start\|>(system|user|assistant)\n/g;
 const LLAMA3 = /<\|start_header_id\|>(system|user|assistant)<\|end_header_id\|>\n\n/g;
 const GEMMA = /<start_of_turn>(user|model)\n/g;
@@ -103,10 +115,12 @@ const turnsBy = (text: string, opening: RegExp): readonly Turn[] => {
   });
 };
 
-const IMAGE_MARKS = /<\|vision_start\|>(?:<\|(?:image|video)_pad\|>)*<\|vision_end\|>|<image>|<start_of_image>|<\|image\|>/g;
+const IMAGE_MARKS =
+  /<\|vision_start\|>(?:<\|(?:image|video)_pad\|>)*<\|vision_end\|>|<image>|<start_of_image>|<\|image\|>/g;
 
 /** A default that says nothing about the question. */
-const isBoilerplate = (text: string): boolean => /^(?:you are (?:qwen|a helpful assistant)[^\n]{0,120})?$/i.test(text.trim());
+const isBoilerplate = (text: string): boolean =>
+  /^(?:you are (?:qwen|a helpful assistant)[^\n]{0,120})?$/i.test(text.trim());
 
 /** Turns as the judge should read them: a single question alone, a conversation with its speakers. */
 export const transcript = (turns: readonly Turn[]): string => {

@@ -129,4 +129,3 @@ export const createRendezvous = (options: RendezvousOptions): Rendezvous => {
     },
   };
 };
-

@@ -5,6 +5,7 @@ import {
   scoreGroup,
   type Anchor,
   type CompareOptions,
+  type Decision,
   type GroupComparison,
   type GroupItem,
   type GroupOptions,
@@ -86,6 +87,12 @@ export const membersOf = (scores: GroupScores): ScoredMembers => ({
   },
 });
 
+const decided = ({ probability, consistent, judgments }: Decision): PairResult => ({
+  probability: numberOf(probability),
+  consistent,
+  reasoning: judgments.find(({ verdict }) => verdict.kind !== "unreadable")?.reasoning ?? "",
+});
+
 /** Options of a judge's groups and pairs. */
 export interface JudgeScorerOptions {
   readonly group?: Omit<GroupOptions, "signal"> | undefined;
@@ -109,13 +116,8 @@ export const judgeScorer = (judge: PairwiseJudge, options: JudgeScorerOptions = 
     return membersOf(await scoreGroup(judge, group, { ...options.group, signal }));
   },
   async pair(question, responses, signal) {
-    const decision = await comparePair(judge, { id: "pair", question, responses }, { ...options.compare, signal });
-    const read = decision.judgments.find(({ verdict }) => verdict.kind !== "unreadable");
-    return {
-      probability: numberOf(decision.probability),
-      consistent: decision.consistent,
-      reasoning: read?.reasoning ?? "",
-    };
+    const pair = { id: "pair", question, responses };
+    return decided(await comparePair(judge, pair, { ...options.compare, signal }));
   },
 });
 
@@ -138,45 +140,38 @@ const modelMembers = (values: readonly (number | null)[], responses: readonly st
   },
 });
 
+const modelGroup = (model: RewardModel, { question, signal }: ScoredGroup): OpenScoring => {
+  const responses: string[] = [];
+  let scored: Promise<ScoredMembers> | undefined;
+  const score = async () => {
+    if (responses.length === 1) return modelMembers([null], responses);
+    const rewards = await model.score(question, responses, { signal });
+    if (rewards.length !== responses.length) {
+      throw new Error(`${model.name}: expected ${responses.length} rewards, got ${rewards.length}`);
+    }
+    const values = rewards.map(({ value }) => value);
+    return modelMembers(values, responses);
+  };
+  return {
+    add: (response) => void responses.push(response),
+    close: () => {
+      scored ??= score();
+      scored.catch(() => undefined); // whoever asks for the result gets the error
+    },
+    result: () => (scored ??= score()),
+  };
+};
+
 /** A scorer from a reward model: a group is scored when it is whole; a lone answer is compared with its reference. */
 export const modelScorer = (model: RewardModel): Scorer => ({
   name: model.name,
-  open({ question, signal }) {
-    const responses: string[] = [];
-    let scored: Promise<ScoredMembers> | undefined;
-    const score = async () => {
-      if (responses.length === 1) return modelMembers([null], responses);
-      const rewards = await model.score(question, responses, { signal });
-      if (rewards.length !== responses.length) {
-        throw new Error(`${model.name}: expected ${responses.length} rewards, got ${rewards.length}`);
-      }
-      return modelMembers(
-        rewards.map(({ value }) => value),
-        responses,
-      );
-    };
-    return {
-      add: (response) => void responses.push(response),
-      close: () => {
-        scored ??= score();
-        scored.catch(() => undefined); // whoever asks for the result gets the error
-      },
-      result: () => (scored ??= score()),
-    };
-  },
+  open: (group) => modelGroup(model, group),
   async alone({ id, question, signal }, response, { reference }) {
     if (reference === undefined) return null;
-    const decision = await model.compare({ id, question, responses: [response, reference] }, { signal });
-    const { probability: p } = decision;
+    const { probability: p } = await model.compare({ id, question, responses: [response, reference] }, { signal });
     return modelMembers([p === null ? null : 2 * p - 1], [response]);
   },
   async pair(question, responses, signal) {
-    const decision = await model.compare({ id: "pair", question, responses }, { signal });
-    const read = decision.judgments.find(({ verdict }) => verdict.kind !== "unreadable");
-    return {
-      probability: numberOf(decision.probability),
-      consistent: decision.consistent,
-      reasoning: read?.reasoning ?? "",
-    };
+    return decided(await model.compare({ id: "pair", question, responses }, { signal }));
   },
 });

@@ -20,3 +20,6 @@ export const badRequest = (message: string): WireError => new WireError(400, mes
 
 /** 503: come back later. */
 export const comeBack = (message: string, seconds = 1): WireError => new WireError(503, message, seconds);
+
+/** Is it one of these? */
+export const isWireError = (error: unknown): error is WireError => error instanceof WireError;

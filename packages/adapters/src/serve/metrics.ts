@@ -1,0 +1,108 @@
+/** Counters and gauges in the Prometheus text format (version 0.0.4). Labels are names of dialects and reasons, never payloads. */
+
+/** Labels of one series. */
+export type Labels = Readonly<Record<string, string>>;
+
+interface Family {
+  readonly kind: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly series: Map<string, number>;
+}
+
+/** The server's numbers. */
+export interface Metrics {
+  add(name: MetricName, by?: number, labels?: Labels): void;
+  /** Counts a duration in seconds into a histogram. */
+  observe(name: MetricName, seconds: number, labels?: Labels): void;
+  /** A gauge that is read when the metrics are. `NaN` when there is nothing to tell. */
+  gauge(name: MetricName, read: () => number): void;
+  /** The sum of a counter over all labels. */
+  total(name: MetricName): number;
+  render(): string;
+}
+
+const NAMES = {
+  requests_total: ["counter", "Requests by dialect and status."],
+  members_total: ["counter", "Answers by what became of them."],
+  groups_total: ["counter", "Groups that were judged, by how whole they were."],
+  retries_total: ["counter", "Requests that asked for a seat that was known."],
+  late_total: ["counter", "Answers that came after their group was judged."],
+  id_collisions_total: ["counter", "Ids that were taken by another answer."],
+  shed_total: ["counter", "Requests that were told to come back, by reason."],
+  vanished_total: ["counter", "Requests whose client left before the answer."],
+  bad_input_total: ["counter", "Requests and entries that could not be read."],
+  missing_images_total: ["counter", "Answers whose prompt names an image that was not found."],
+  unauthorised_total: ["counter", "Requests without a valid token."],
+  judge_calls_total: ["counter", "Judge calls by outcome."],
+  judge_retries_total: ["counter", "Judge calls that were repeated after a failure."],
+  group_failures_total: ["counter", "Groups that could not be judged at all."],
+  zero_spread_groups_total: ["counter", "Groups whose rewards are all equal."],
+  cache_hits_total: ["counter", "Judge calls answered from a cache or another call."],
+  journal_errors_total: ["counter", "Records that could not be written or read."],
+  hold_seconds: ["histogram", "How long requests were held."],
+  judging_seconds: ["histogram", "From a group's firing to its freezing."],
+  judge_seconds: ["histogram", "How long judge calls took."],
+  held_requests: ["gauge", "Requests being held."],
+  open_groups: ["gauge", "Groups that are open or being judged."],
+  frozen_groups: ["gauge", "Groups kept for clients that ask again."],
+  bytes_in_flight: ["gauge", "Bytes of bodies being read or held."],
+  judge_queue: ["gauge", "Judge calls waiting for a turn."],
+  judge_first_position_rate: ["gauge", "Share of decided verdicts for the answer shown first, over a window."],
+  judge_flip_rate: ["gauge", "Share of pairs judged in both orders whose winner changed, over a window."],
+  judge_unreadable_rate: ["gauge", "Share of replies without a verdict, over a window."],
+  judge_constant_alarm: ["gauge", "1 when the judge names one position whatever it is shown."],
+  reward_length_correlation: ["gauge", "Correlation of reward and length within groups, over a window."],
+  reward_spread: ["gauge", "Mean spread of groups, in posterior standard deviations, over a window."],
+  suspicious_responses_total: ["counter", "Answers that hold verdict tags or control markers, by kind."],
+  suspicious_reward_mean: ["gauge", "Mean reward of suspicious answers: above 0 means that injections pay."],
+} as const satisfies Record<string, readonly ["counter" | "gauge" | "histogram", string]>;
+
+/** Names of the metrics, without the prefix `r1reward_`. */
+export type MetricName = keyof typeof NAMES;
+
+const BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+
+const escaped = (value: string): string => value.replace(/[\\"\n]/g, (char) => (char === "\n" ? "\\n" : `\\${char}`));
+
+const series = (name: string, labels: Labels): string => {
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}="${escaped(value)}"`);
+  return pairs.length === 0 ? name : `${name}{${pairs.join(",")}}`;
+};
+
+const shown = (value: number): string => (Number.isNaN(value) ? "NaN" : String(value));
+
+/** Numbers of one server. */
+export const createMetrics = (): Metrics => {
+  const families = new Map<string, Family>(
+    Object.entries(NAMES).map(([name, [kind, help]]) => [name, { kind, help, series: new Map<string, number>() }]),
+  );
+  const gauges = new Map<string, () => number>();
+  const bump = (family: string, key: string, by: number): void => {
+    const { series: values } = families.get(family)!;
+    values.set(key, (values.get(key) ?? 0) + by);
+  };
+  return {
+    add: (name, by = 1, labels = {}) => bump(name, series(`r1reward_${name}`, labels), by),
+    observe(name, seconds, labels = {}) {
+      const full = `r1reward_${name}`;
+      for (const le of BUCKETS)
+        bump(name, series(`${full}_bucket`, { ...labels, le: String(le) }), seconds <= le ? 1 : 0);
+      bump(name, series(`${full}_bucket`, { ...labels, le: "+Inf" }), 1);
+      bump(name, series(`${full}_sum`, labels), seconds);
+      bump(name, series(`${full}_count`, labels), 1);
+    },
+    gauge: (name, read) => void gauges.set(name, read),
+    total: (name) => [...families.get(name)!.series.values()].reduce((sum, value) => sum + value, 0),
+    render() {
+      const lines: string[] = [];
+      for (const [name, { kind, help, series: values }] of families) {
+        const read = gauges.get(name);
+        if (kind === "gauge" && read === undefined) continue;
+        lines.push(`# HELP r1reward_${name} ${help}`, `# TYPE r1reward_${name} ${kind}`);
+        if (read !== undefined) lines.push(`r1reward_${name} ${shown(read())}`);
+        for (const [key, value] of values) lines.push(`${key} ${shown(value)}`);
+      }
+      return `${lines.join("\n")}\n`;
+    },
+  };
+};
