@@ -18,7 +18,8 @@ const promptDigest = ({ prompt }: Pick<Submission, "prompt">): string =>
  */
 export const groupKey = (submission: Submission): string => {
   const alone = submission.size === 1 ? digest(submission.response) : "";
-  return digestOf(submission.group ?? "", promptDigest(submission), alone).slice(0, 32);
+  const { group = "", reference = "" } = submission;
+  return digestOf(group, promptDigest(submission), reference, alone).slice(0, 32);
 };
 
 /** A pair's key. */

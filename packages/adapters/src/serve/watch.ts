@@ -77,14 +77,16 @@ const suspects = (seats: readonly Seat[]) =>
     return kind === undefined ? [] : [{ kind, value: result?.value ?? null }];
   });
 
+const isConstant = (first: Window): boolean =>
+  first.size() >= ALARM_VERDICTS && Math.max(first.mean(), 1 - first.mean()) >= ALARM_SHARE;
+
 /** Watches judgments and groups, and exports what it sees. */
 export const createWatch = (metrics: Metrics, onAlarm: () => void = () => undefined): Watch => {
   const [first, flips, unreadable, spread, injected] = [window(), window(), window(), window(), window()];
   const lengths: (readonly [number, number])[] = [];
   let ringing = false;
   const check = (): void => {
-    const share = first.mean();
-    const rings = first.size() >= ALARM_VERDICTS && Math.max(share, 1 - share) >= ALARM_SHARE;
+    const rings = isConstant(first);
     if (rings && !ringing) onAlarm();
     ringing = rings;
   };
