@@ -15,10 +15,13 @@ export const expectOption = (name: string, value: number, [low, high]: readonly 
   throw new ConfigError(`${name}: expected a number from ${low} to ${high}, got ${value}`);
 };
 
+// Messages are built when they are thrown: a batch has millions of tokens.
+
 /** Every number of `[T]` finite and as many as expected. @throws NumericError, ShapeError */
 export const expectRow = (of: string, row: ArrayLike<number>, length: number): ArrayLike<number> => {
   if (row.length !== length) throw new ShapeError(of, { expected: `${length} numbers`, actual: String(row.length) });
-  for (let t = 0; t < length; t++) expectFinite(`${of}[${t}]`, row[t] as number);
+  for (let t = 0; t < length; t++)
+    if (!Number.isFinite(row[t])) throw new NumericError(`${of}[${t}]`, row[t] as number);
   return row;
 };
 

@@ -1,4 +1,4 @@
-/** Rollouts of one prompt. */
+/** Small tools over rollouts: groups of one prompt, ragged rows. */
 import type { Scored } from "./types.ts";
 
 /** Positions of the rollouts of each group, in the order groups appear. */
@@ -36,3 +36,11 @@ export const shapeGroups = (
   }
   return batch.map((rollout, n) => ({ ...rollout, reward: shaped[n] as number }));
 };
+
+/** `row.map(f)` for each row, as a loop: several times faster than the method. `[N][T_n]` → `[N][T_n]` */
+export const mapRows = (rows: readonly Float64Array[], f: (x: number) => number): readonly Float64Array[] =>
+  rows.map((row) => {
+    const out = new Float64Array(row.length);
+    for (let t = 0; t < row.length; t++) out[t] = f(row[t] as number);
+    return out;
+  });

@@ -1,6 +1,6 @@
 /** What is done to a rollout batch before its advantages are estimated, and the report of what was done. */
 import { ConfigError } from "@r1reward/core";
-import { expectFinite, expectOption, expectRewards } from "./checks.ts";
+import { expectOption, expectRewards, expectRow } from "./checks.ts";
 import { groupsOf } from "./group.ts";
 import { moments } from "./stable-reinforce.ts";
 import type { Scored } from "./types.ts";
@@ -69,7 +69,7 @@ export const overlongShaping =
 export const highEntropyMask = (entropies: readonly ArrayLike<number>[], share = 0.2): readonly Float64Array[] => {
   expectOption("share", share, [0, 1]);
   const all = Float64Array.from(entropies.flatMap((row) => Array.from(row)));
-  all.forEach((h, i) => void expectFinite(`entropies[${i}]`, h));
+  entropies.forEach((row, n) => void expectRow(`entropies[${n}]`, row, row.length));
   all.sort();
   const wanted = Math.ceil(share * all.length);
   const threshold = wanted === 0 ? Infinity : (all[all.length - wanted] as number);
@@ -95,14 +95,14 @@ export const advantageReport = (raw: readonly Float64Array[], normalised: readon
   const { tokens, mean, std } = moments(raw);
   const slack = 1e-9 * Math.max(std, Math.abs(mean));
   let [filtered, min, max] = [0, 0, 0];
-  normalised.forEach((row, n) =>
+  normalised.forEach((row, n) => {
+    expectRow(`advantages[${n}]`, row, row.length);
     row.forEach((a, t) => {
-      expectFinite(`advantages[${n}][${t}]`, a);
       if (a === 0 && Math.abs((raw[n]?.[t] ?? mean) - mean) > slack) filtered += 1;
       min = Math.min(min, a);
       max = Math.max(max, a);
-    }),
-  );
+    });
+  });
   const silent = normalised.filter((row) => row.every((a) => a === 0)).length;
   return {
     ...{ tokens, mean, std, min, max },

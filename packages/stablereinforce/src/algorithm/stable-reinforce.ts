@@ -10,8 +10,9 @@
 import { clipByValue, exp, greater, minimum, mul, neg, type Tensor2D } from "@tensorflow/tfjs-core";
 import { ConfigError } from "@r1reward/core";
 import { sequenceMean } from "./aggregate.ts";
-import { expectFinite, expectOption, expectRewards, expectRow } from "./checks.ts";
+import { expectOption, expectRewards, expectRow } from "./checks.ts";
 import { guardInputs, lossStats } from "./guard.ts";
+import { mapRows } from "./group.ts";
 import { kl, type KlEstimator } from "./kl.ts";
 import type { AdvantageEstimator, EstimatorContext, Loss, Recipe, Scored } from "./types.ts";
 
@@ -98,12 +99,10 @@ export interface Moments {
 export const moments = (rows: readonly Float64Array[]): Moments => {
   const first = rows.find((row) => row.length > 0)?.[0] ?? 0;
   let [tokens, sum, squares] = [0, 0, 0];
-  rows.forEach((row, n) =>
-    row.forEach((a, t) => {
-      sum += expectFinite(`advantages[${n}][${t}]`, a) - first;
-      tokens += 1;
-    }),
-  );
+  for (const [n, row] of rows.entries()) {
+    tokens += expectRow(`advantages[${n}]`, row, row.length).length;
+    for (const a of row) sum += a - first;
+  }
   const shift = tokens === 0 ? 0 : sum / tokens;
   for (const row of rows) for (const a of row) squares += (a - first - shift) ** 2;
   return { tokens, mean: first + shift, std: tokens === 0 ? 0 : Math.sqrt(squares / tokens) };
@@ -112,12 +111,13 @@ export const moments = (rows: readonly Float64Array[]): Moments => {
 /** z = (A − μ_A) / max(σ_A, ϵ)   over the global batch. `[N][T_n]` → `[N][T_n]` @throws NumericError */
 export const standardise = (rows: readonly Float64Array[]): readonly Float64Array[] => {
   const { mean, std } = moments(rows);
-  return rows.map((row) => row.map((a) => (a - mean) / Math.max(std, SIGMA_FLOOR)));
+  const sigma = Math.max(std, SIGMA_FLOOR);
+  return mapRows(rows, (a) => (a - mean) / sigma);
 };
 
 /** Â = z if |z| ≤ 3 else 0. What is cut has no gradient and still counts in every mean. */
 export const cutOutliers = (rows: readonly Float64Array[], sigmas = SIGMAS): readonly Float64Array[] =>
-  rows.map((row) => row.map((z) => (Math.abs(z) <= sigmas + BOUNDARY ? z : 0)));
+  mapRows(rows, (z) => (Math.abs(z) <= sigmas + BOUNDARY ? z : 0));
 
 /**
  * The advantage filter (section 3.2): Â = z·1[ |z| ≤ 3 ], z standardised over every token of the rollout batch.
