@@ -59,6 +59,26 @@ const checkCache = async (folder: string): Promise<Finding> => {
   }
 };
 
+/** Without what a native library adds in brackets: the sentence before says what helps. */
+const short = (problem: string): string => problem.split(/ \((?=loading|\/)|\n/)[0] ?? "";
+
+/** The engine's runtimes, in the order in which it would pick them. Absent ones are nothing bad: one that works is enough. */
+const checkEngine = async (): Promise<readonly Finding[]> => {
+  const { describeRuntimes } = await import("@r1reward/stablereinforce"); // only this command needs it
+  const reports = await describeRuntimes();
+  const findings = reports.map(({ runtime, provider, works, problem, compiles }): Finding => {
+    const check = `engine ${runtime}/${provider}`;
+    if (works) return { check, state: "ok", detail: compiles ? "compiled" : "eager" };
+    return { check, state: "skip", detail: short(problem ?? "does not work") };
+  });
+  return reports.some(({ works }) => works)
+    ? findings
+    : [
+        ...findings,
+        { check: "engine", state: "fail", detail: "no runtime works", hint: "npm install onnxruntime-web" },
+      ];
+};
+
 /** Names a dialect with its version. */
 const described = (dialect: string, version: string): string => (version === "" ? dialect : `${dialect} ${version}`);
 
@@ -89,6 +109,7 @@ const doctor = async (flags: Flags, signal: AbortSignal): Promise<void> => {
     checkNode(process.versions.node),
     await checkSharp(),
     await checkCache(flags.cache ?? defaultCacheFolder()),
+    ...(await checkEngine()),
   ];
   for (const url of flags.baseUrl ?? []) findings.push(await checkServer(url, flags.model, signal));
   if ((flags.baseUrl ?? []).length === 0) {
