@@ -78,7 +78,7 @@ const band = (name: string, low: number, high: number): void => {
 
 const within = (w: Tensor2D, low: number, high: number): Tensor => logicalAnd(greaterEqual(w, low), lessEqual(w, high));
 
-/** w·1[ α ≤ w ≤ β ]: both sides are dropped (IcePop; α 0.5 and β 5 as published). */
+/** w·1[ α ≤ w ≤ β ]: both sides are dropped (IcePop, arXiv 2510.18855; α 0.5 and β 5 as published). */
 export const icePop = ({ low = 0.5, high = 5, level = tokenLevel }: Band = {}): Correction => {
   band("icePop", low, high);
   return (x) => {
