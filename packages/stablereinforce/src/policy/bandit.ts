@@ -81,6 +81,16 @@ const collateArms = (rows: readonly TokenRow[], size: number) => {
   return { inputs, length: 1, starts: rows.map(() => 0) };
 };
 
+/** 1 where the column is the row's index: `[B]` int32 → `[B, n]`. `oneHot` takes no n of 1. */
+const indicator = (indices: tf.Tensor, n: number): tf.Tensor2D => {
+  const columns = tf.tensor2d(
+    Int32Array.from({ length: n }, (_, i) => i),
+    [1, n],
+    "int32",
+  );
+  return tf.cast(tf.equal(tf.reshape(indices, [-1, 1]), columns), "float32") as tf.Tensor2D;
+};
+
 /**
  * A bandit with a table of scores `[contexts, arms]`, all 0 at first.
  * @throws ConfigError on sizes that are no positive whole numbers, or a prompt whose context is not in the table
@@ -111,12 +121,9 @@ export const banditPolicy = <Truth = unknown>(options: BanditOptions): Policy<Tr
     },
     collate: collateArms,
     logp: (params, inputs) => {
-      // One-hot products in place of gathers: their gradients are exact on every runtime.
-      const rows = tf.matMul(
-        tf.oneHot(inputs.contexts as tf.Tensor1D, contexts, 1, 0, "float32"),
-        params.scores as tf.Tensor2D,
-      );
-      const chosen = tf.mul(tf.logSoftmax(rows), tf.oneHot(inputs.arms as tf.Tensor1D, arms, 1, 0, "float32"));
+      // Products with indicators in place of gathers: their gradients are exact on every runtime.
+      const rows = tf.matMul(indicator(inputs.contexts as tf.Tensor, contexts), params.scores as tf.Tensor2D);
+      const chosen = tf.mul(tf.logSoftmax(rows), indicator(inputs.arms as tf.Tensor, arms));
       return { logp: tf.reshape(tf.sum(chosen, 1), [-1, 1]) };
     },
   };
