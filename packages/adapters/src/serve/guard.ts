@@ -1,4 +1,5 @@
 /** Back-pressure towards the judge: a cap over all groups, a limit per call, patience while it is down. */
+import { setMaxListeners } from "node:events";
 import {
   isR1Error,
   ModelError,
@@ -132,6 +133,8 @@ export const guardJudge = (judge: PairwiseJudge, options: GuardOptions): Pairwis
   return {
     name: judge.name,
     async judge(pair, call = {}) {
+      // One signal serves all calls of a group, and each waits for it.
+      if (call.signal !== undefined) setMaxListeners(0, call.signal);
       const deadline = clock.now() + patienceMs;
       for (let wait = FIRST_PAUSE_MS; ; wait = Math.min(2 * wait, LONGEST_PAUSE_MS)) {
         try {

@@ -1,5 +1,5 @@
 /** For the tests of this folder: a judge of known qualities, a server on a free port, requests over real sockets. */
-import { request as httpRequest, Agent } from "node:http";
+import { request as httpRequest, type Agent } from "node:http";
 import type { JudgeOptions, Judgment, PairwiseJudge, Preference } from "@r1reward/core";
 import type { ServeRewardsOptions } from "./options.ts";
 import { serveRewards } from "./server.ts";
@@ -7,10 +7,12 @@ import { serveRewards } from "./server.ts";
 /** `q=3` in an answer is its quality; an answer without one has quality 0. */
 export const qualityOf = (text: string): number => Number(/q=(-?[\d.]+)/.exec(text)?.[1] ?? 0);
 
+/** A judge that remembers what it was asked. */
 export interface KnownJudge extends PairwiseJudge {
   readonly calls: { readonly pair: Preference; readonly swapped: boolean }[];
 }
 
+/** A judgment that holds a verdict and a word of reasoning. */
 export const judgmentOf = (verdict: Judgment["verdict"], swapped = false): Judgment => ({
   verdict,
   reasoning: "because",
@@ -40,6 +42,7 @@ export const knownJudge = (
   };
 };
 
+/** A reply, whole. */
 export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -56,6 +59,7 @@ const parsed = (text: string): unknown => {
   }
 };
 
+/** How a request is sent. */
 export interface SendOptions {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;

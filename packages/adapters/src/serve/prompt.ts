@@ -65,6 +65,12 @@ const afterOccurrence = (text: string, marker: string, nth: number): string | un
   return text.slice(at + marker.length);
 };
 
+/** The marker that comes first: the template's own, whatever the policy writes after it. */
+const firstMarker = (text: string): { readonly marker: string; readonly at: number } | undefined =>
+  ASSISTANT.map((marker) => ({ marker, at: text.indexOf(marker) }))
+    .filter(({ at }) => at >= 0)
+    .sort((a, b) => a.at - b.at)[0];
+
 /** How many assistant turns stand in the text, the one that is being written included. */
 const turnsExpected = (prompt: string, marker: string): number => {
   const templated = countOf(prompt, marker);
@@ -82,12 +88,9 @@ const turnsExpected = (prompt: string, marker: string): number => {
  */
 export const answerIn = (query: string, prompt: string): string => {
   if (prompt !== "" && query.startsWith(prompt)) return withoutEndings(query.slice(prompt.length));
-  for (const marker of ASSISTANT) {
-    if (!query.includes(marker)) continue;
-    const answer = afterOccurrence(query, marker, turnsExpected(prompt, marker));
-    if (answer !== undefined) return withoutEndings(answer);
-  }
-  return withoutEndings(query);
+  const marker = firstMarker(query)?.marker;
+  const answer = marker === undefined ? undefined : afterOccurrence(query, marker, turnsExpected(prompt, marker));
+  return withoutEndings(answer ?? query);
 };
 
 /**
@@ -95,8 +98,7 @@ export const answerIn = (query: string, prompt: string): string => {
  * one that the policy cannot have written. Without a marker all of it is the answer.
  */
 export const splitQuery = (query: string): { readonly prompt: string; readonly answer: string } => {
-  const cuts = ASSISTANT.map((marker) => ({ marker, at: query.indexOf(marker) })).filter(({ at }) => at >= 0);
-  const first = cuts.sort((a, b) => a.at - b.at)[0];
+  const first = firstMarker(query);
   if (first === undefined) return { prompt: "", answer: withoutEndings(query) };
   const end = first.at + first.marker.length;
   return { prompt: query.slice(0, end), answer: withoutEndings(query.slice(end)) };

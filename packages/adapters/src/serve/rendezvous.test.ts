@@ -43,7 +43,7 @@ const manualClock = () => {
 
 const POLICY: HoldPolicy = { holdMs: 1e6, groupMs: 60_000, maxSheds: 3, retryAfterMs: 1000 };
 
-const set = (options: Partial<RendezvousOptions> & { limits?: Partial<ServeLimits> } = {}) => {
+const set = (options: Partial<Omit<RendezvousOptions, "limits">> & { limits?: Partial<ServeLimits> } = {}) => {
   const time = manualClock();
   const judge = knownJudge();
   const failures: unknown[] = [];
@@ -55,7 +55,7 @@ const set = (options: Partial<RendezvousOptions> & { limits?: Partial<ServeLimit
     events: { onFailure: (error) => failures.push(error) },
     ...options,
     limits: serveLimits(options.limits),
-  } as RendezvousOptions);
+  });
   const arrive = (submission: Partial<Submission> & { response: string }, policy = POLICY): Ticket => {
     const ticket = rendezvous.arrive({ prompt: askedPrompt("Q"), ...submission }, policy);
     ticket.hold();

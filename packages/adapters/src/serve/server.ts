@@ -1,4 +1,5 @@
 /** The reward server. */
+import { setMaxListeners } from "node:events";
 import { createServer, type Server } from "node:http";
 import { isIPv6, type AddressInfo } from "node:net";
 import { ConfigError, messageOf, redact, type GroupComparison } from "@r1reward/core";
@@ -122,6 +123,7 @@ const assemble = async (options: ServeRewardsOptions, limits: ServeLimits): Prom
   });
   const gate = createGate(limits.maxHeld);
   const closing = new AbortController();
+  setMaxListeners(0, closing.signal); // every held request waits for it
   const budget = { maxBodyBytes: limits.maxBodyBytes, maxBytesInFlight: limits.maxBytesInFlight, inFlight: 0 };
   metrics.gauge("held_requests", gate.held);
   metrics.gauge("open_groups", () => rendezvous.counts().open);
