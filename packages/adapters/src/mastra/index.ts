@@ -69,11 +69,12 @@ export const mastraSteps = <NotScorable, Input = string, Output = string>(
   return withHealth(steps, scoring);
 };
 
+/** Mastra's own union of parts is open, so fields are checked when they are read. */
 interface AgentPart {
   readonly type: string;
-  readonly text?: string;
-  readonly mimeType?: string;
-  readonly data?: string;
+  readonly text?: unknown;
+  readonly mimeType?: unknown;
+  readonly data?: unknown;
 }
 
 /** The part of a message of Mastra's that is read. */
@@ -82,9 +83,13 @@ export interface AgentMessage {
   readonly content: { readonly parts?: readonly AgentPart[] | undefined };
 }
 
-const partOf = ({ type, text, mimeType = "", data = "" }: AgentPart): readonly Part[] => {
-  if (type === "text") return [{ type, text: text ?? "" }];
-  if (type !== "file" || !mimeType.startsWith("image/")) return [];
+const textOf = ({ type, text }: AgentPart): readonly string[] =>
+  type === "text" && typeof text === "string" ? [text] : [];
+
+const partOf = (part: AgentPart): readonly Part[] => {
+  const { type, mimeType, data } = part;
+  if (type !== "file") return textOf(part).map((text) => ({ type: "text", text }));
+  if (typeof mimeType !== "string" || !mimeType.startsWith("image/") || typeof data !== "string") return [];
   return [/^(data|https?):/.test(data) ? imageOfUrl(data) : imageOfBase64(mimeType, data)];
 };
 
@@ -101,7 +106,7 @@ export const readAgentRun = ({
   const asked = input?.inputMessages.filter(({ role }) => role === "user").at(-1);
   if (asked === undefined) throw new RewardError("mastra", undefined, "input: expected a user message, got none");
   const said = output.filter(({ role }) => role === "assistant").flatMap(({ content }) => content.parts ?? []);
-  const response = said.flatMap(({ type, text }) => (type === "text" ? [text ?? ""] : [])).join("\n");
+  const response = said.flatMap(textOf).join("\n");
   const reference = typeof groundTruth === "string" ? groundTruth : undefined;
   return { question: (asked.content.parts ?? []).flatMap(partOf), response, reference };
 };
