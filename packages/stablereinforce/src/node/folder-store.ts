@@ -1,6 +1,6 @@
 /** Checkpoints in a folder of the file system. */
 import { mkdir, open, readdir, rm, rmdir } from "node:fs/promises";
-import { dirname, join, sep } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import { isR1Error, messageOf } from "@r1reward/core";
 import type { CheckpointStore } from "../checkpoint/types.ts";
 import { CheckpointError } from "../errors.ts";
@@ -82,7 +82,7 @@ const listFiles = async (root: string): Promise<string[]> => {
  * Its functions throw CheckpointError `io`, with the file, when the file system refuses.
  */
 export const folderStore = (root: string): CheckpointStore => {
-  const base = join(root); // normalised, without a slash at the end
+  const base = resolve(root); // without a slash at the end, and the same when the working folder changes
   return {
     name: base,
     write: (path, bytes) => {

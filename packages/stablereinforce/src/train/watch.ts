@@ -28,15 +28,18 @@ export interface Watched<Y> {
 /** Starts the training, from its beginning or from a snapshot. `attempt` counts the roll-backs. */
 export type StartTraining<Y> = (from: Snapshot | undefined, attempt: number) => AsyncGenerator<Y, void, undefined>;
 
-interface Good {
+/** What outlives an attempt. */
+interface Memory {
   snapshot: Snapshot | undefined;
   step: number;
+  /** Reports up to now; after a roll-back those up to the snapshot, so that the monitor knows what is usual. */
+  history: TrainingReport[];
 }
 
 /** Runs one attempt; ends with whether it is to be tried again. */
 async function* attemptOnce<Y extends Yielded<TrainingReport>>(
   training: AsyncGenerator<Y, void, undefined>,
-  good: Good,
+  memory: Memory,
   how: { readonly options: WatchOptions; readonly attempt: number; readonly may: boolean },
 ): AsyncGenerator<Watched<Y>, boolean, undefined> {
   const {
@@ -45,20 +48,18 @@ async function* attemptOnce<Y extends Yielded<TrainingReport>>(
     acts = ({ severity }: Alarm) => severity === "fatal",
     snapshotEvery = 10,
   } = how.options;
-  const history: TrainingReport[] = [];
   const { attempt } = how;
   for await (const report of training) {
-    history.push(report);
-    if (history.length > (limits?.window ?? 20)) history.shift();
-    const alarms = diagnose(history, limits);
+    memory.history.push(report);
+    const alarms = diagnose(memory.history, limits);
     if (onAlarm !== "continue" && alarms.some(acts)) {
       const again = onAlarm === "roll-back" && how.may;
       yield { report, alarms, action: again ? "rolled-back" : "stopped", attempt };
       return again;
     }
-    if (onAlarm === "roll-back" && alarms.length === 0 && report.step - good.step >= snapshotEvery) {
-      good.snapshot = await report.snapshot();
-      good.step = report.step;
+    if (onAlarm === "roll-back" && alarms.length === 0 && report.step - memory.step >= snapshotEvery) {
+      memory.snapshot = await report.snapshot();
+      memory.step = report.step;
     }
     yield { report, alarms, action: "none", attempt };
   }
@@ -77,11 +78,12 @@ export async function* watch<Y extends Yielded<TrainingReport>>(
 ): AsyncGenerator<Watched<Y>, void, undefined> {
   const { maxRollBacks = 3, snapshotEvery = 10 } = options;
   if (!(snapshotEvery >= 1)) throw new ConfigError(`watch snapshotEvery: expected from 1, got ${snapshotEvery}`);
-  const good: Good = { snapshot: undefined, step: 0 };
+  const memory: Memory = { snapshot: undefined, step: 0, history: [] };
   for (let attempt = 0; ; attempt++) {
     const how = { options, attempt, may: attempt < maxRollBacks };
-    const again = yield* attemptOnce(start(good.snapshot, attempt), good, how);
+    const again = yield* attemptOnce(start(memory.snapshot, attempt), memory, how);
     if (!again) return;
+    memory.history = memory.history.filter(({ step }) => step <= memory.step);
   }
 }
 
