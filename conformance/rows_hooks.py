@@ -1,10 +1,13 @@
 """Frameworks that call a function of yours: the functions of packages/adapters/python, called by the frameworks."""
 
 import asyncio
+import contextlib
+import http.server
 import inspect
 import io
 import json
 import os
+import threading
 import types
 
 import numpy
@@ -34,6 +37,53 @@ def check_pictures(judge, count):
     assert shown, "the judge was not asked"
     assert all(len(entry["pictures"]) == 1 for entry in shown), "a judgement without its picture"
     assert len({entry["pictures"][0] for entry in shown}) == count, f"expected {count} pictures to be told apart"
+
+
+class Shedding(http.server.BaseHTTPRequestHandler):
+    """Says 503 twice, then gives rewards."""
+
+    asked = 0
+
+    def do_POST(self):
+        Shedding.asked += 1
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = b'{"error": {}}' if Shedding.asked < 3 else b'{"groups": [{"rewards": [0.5, -0.5]}]}'
+        self.send_response(503 if Shedding.asked < 3 else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def client():
+    import r1reward_client as shared
+
+    texts, qualities = answers(4)
+    with server(auth={"tokens": ["a-long-token"]}) as judge:
+        check_group(shared.Client(token="a-long-token").group("What?", texts, png()), qualities)
+        check_pictures(judge, 1)
+        for refused in (shared.Client(token="another-one"), shared.Client(url=judge.url + "/nowhere", token="a-long-token")):
+            with contextlib.suppress(shared.R1RewardError):
+                raise AssertionError(f"expected a refusal, got {refused.group('What?', texts)}")
+    with http.server.HTTPServer(("127.0.0.1", 0), Shedding) as shedding:
+        threading.Thread(target=shedding.serve_forever, daemon=True).start()
+        os.environ["http_proxy"] = "http://127.0.0.1:9"  # rewards take no proxy
+        try:
+            busy = shared.Client(url=f"http://127.0.0.1:{shedding.server_port}", deadline=10)
+            assert busy.group("What?", ["a", "b"]) == [0.5, -0.5] and Shedding.asked == 3
+        finally:
+            del os.environ["http_proxy"]
+        shedding.shutdown()
+    parts = [{"type": "image_url", "image_url": {"url": "data:x"}}, {"type": "text", "text": "What?"}]
+    prompt, images = shared.split_images([{"role": "user", "content": parts}])
+    assert [shared.data_uri(image) for image in images] == ["data:x"] and "data:x" not in json.dumps(prompt)
+    grey = shared.data_uri(PIL.Image.new("CMYK", (2, 2)))
+    assert grey.startswith("data:image/png;base64,") and shared.data_uri({"bytes": None, "path": "/a.png"}) == "/a.png"
+    assert [list(run) for run in shared.runs(["a", "a", "a", "b", "a"], 2)] == [[0, 1], [2], [3], [4]]
+    assert shared.answer_text([{"role": "tool", "content": "x"}, {"role": "assistant", "content": "y"}]) == "y"
+    return "tokens, refusals, retries after 503, no proxy, pictures in every form"
 
 
 class Item:
@@ -269,6 +319,7 @@ def easyr1():
 
 
 ROWS = [
+    ("the snippets' shared client", client),
     ("verl 0.9.0, custom reward function", verl_function),
     ("verl 0.9.0, reward manager", verl_manager),
     ("AReaL 1.0.4, RLVR workflow", areal),

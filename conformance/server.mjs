@@ -1,14 +1,18 @@
 /**
- * A reward server with a judge whose answers are known: `quality=0.7` in an answer is its quality, and the better one of
- * two always wins. Options come as JSON in the first argument: what `serveRewards` takes, and `delayMs` per judgement.
+ * A reward server with a judge whose answers are known: `quality=0.7` in an answer is its quality, or with the option
+ * `word` how often that word stands in it, and the better one of two always wins. Options come as JSON in the first
+ * argument: what `serveRewards` takes, `word`, `delayMs` per judgement, and `failing`: every judgement throws.
  * Prints the port, then one line of JSON per judgement: how many pictures the judge was shown, and their digest.
  */
 import { createHash } from "node:crypto";
 import { simulatedJudge } from "@r1reward/core/testing";
 import { serveRewards } from "@r1reward/adapters/serve";
 
-const { delayMs = 0, failing = false, ...options } = JSON.parse(process.argv[2] ?? "{}");
-const quality = (response) => Number(/quality=(-?[\d.]+)/.exec(response)?.[1] ?? response.length / 1000);
+const { delayMs = 0, failing = false, word, ...options } = JSON.parse(process.argv[2] ?? "{}");
+const quality = (response) =>
+  word === undefined
+    ? Number(/quality=(-?[\d.]+)/.exec(response)?.[1] ?? response.length / 1000)
+    : response.split(" ").filter((one) => one === word).length;
 const known = simulatedJudge({ quality, scale: 1000 });
 
 const picturesIn = (parts) =>

@@ -19,18 +19,19 @@ install() { # install SECONDS REQUIREMENTS : quietly, once
   local stamp=$venv/$(basename "$2").installed
   cmp -s "$2" "$stamp" && return 0
   timeout "$1" "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --retries 1 --only-binary=:all: \
-    -r "$2" >"$venv/pip.log" 2>&1 && cp "$2" "$stamp"
+    --no-deps --no-compile -r "$2" >"$venv/pip.log" 2>&1 && cp "$2" "$stamp"
 }
 
 install 60 conformance/requirements.txt || skip "the package index does not have, or not answer for, what the clients import"
-install 170 conformance/requirements-torch.txt || echo "note: no CPU build of torch: the rows that need tensors are skipped"
+install 210 conformance/requirements-torch.txt || echo "note: no CPU build of torch: the rows that need tensors are skipped"
 
 for entry in packages/core/dist/index.js packages/adapters/dist/serve/index.js; do
   [ -e "$entry" ] || npx turbo run build --filter=@r1reward/adapters >/dev/null || exit 1
 done
 
 # What is left of six minutes.
-timeout $((350 - SECONDS)) "$venv/bin/python" conformance/run.py "$@"
+timeout $((350 - SECONDS)) "$venv/bin/python" conformance/run.py "$@" 2>"$venv/run.log"
 status=$?
+[ "$status" -eq 0 ] || tail -n 40 "$venv/run.log"
 [ "$status" -ne 124 ] || echo "FAILED  conformance: more than six minutes"
 exit "$status"
