@@ -7,6 +7,7 @@ import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { scoreCommand } from "./commands/score.ts";
+import { serveCommand } from "./commands/serve.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 
 const version = (): string =>
@@ -18,12 +19,14 @@ const program = (): Command => {
     .version(version())
     .addCommand(scoreCommand())
     .addCommand(evalCommand())
+    .addCommand(serveCommand())
     .addCommand(doctorCommand())
     .addCommand(demoCommand())
     .addHelpText(
       "after",
       `
-Environment: R1REWARD_BASE_URL, R1REWARD_MODEL, R1REWARD_API_KEY, R1REWARD_CACHE; NO_COLOR is respected.
+Environment: R1REWARD_BASE_URL, R1REWARD_MODEL, R1REWARD_API_KEY, R1REWARD_CACHE,
+             R1REWARD_SERVE_TOKENS; NO_COLOR is respected.
 Exit codes: 0 done · 1 unexpected error · 2 wrong usage · 3 unreadable input · 4 some pairs could not be judged ·
             5 results could not be written · 130 interrupted (run the same command again to go on).`,
     );
@@ -46,6 +49,11 @@ const fail = (error: unknown): number => {
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(EXIT.ok);
   throw error;
+});
+
+// Nobody reads the messages any more: the work goes on without them.
+process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
 });
 
 try {

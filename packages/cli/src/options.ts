@@ -34,7 +34,8 @@ export interface FileFlags {
   readonly quiet?: boolean;
 }
 
-const wholeNumber =
+/** Parses a whole number that is not below `min`. */
+export const wholeNumber =
   (min: number) =>
   (text: string): number => {
     const value = Number(text);
