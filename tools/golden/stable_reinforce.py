@@ -422,6 +422,7 @@ def normalised(normalize, rows):
 
 def batches():
     g = torch.Generator().manual_seed(7)
+    yield [[9.0]] * 121 + [[10.0]]  # z = 11: within mean ± 3, and beyond 10
     yield [[1.0]] * 255 + [[0.0]]
     yield [[2.0]] * 80 + [[0.5]] * 20
     yield [[2.0]] * 95 + [[0.5]] * 5

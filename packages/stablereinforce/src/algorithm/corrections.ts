@@ -23,9 +23,8 @@ import { ConfigError } from "@r1reward/core";
 import { expectOption } from "./checks.ts";
 import type { Guarded } from "./guard.ts";
 import { sequenceLevel, tokenLevel, type RatioLevel } from "./ratio.ts";
-import { stopGradient } from "./stop-gradient.ts";
 
-/** Guarded inputs → weights `[B, T]`. */
+/** Guarded inputs → weights `[B, T]`. `policyLoss` stops their gradient. */
 export type Correction = (inputs: Guarded) => Tensor2D;
 
 /** e²⁰: beyond any bound anyone sets, and far below float32's end. */
@@ -100,7 +99,7 @@ export const rejected = ({ low = 0.5, high = 2, level = sequenceLevel }: Band = 
 export const offPolicyMask = ({ delta = 0.1 }: { readonly delta?: number | undefined } = {}): Correction => {
   expectOption("offPolicyMask delta", delta, [0, Number.MAX_VALUE]);
   return (x) => {
-    const moved = greater(neg(sequenceLevel(stopGradient(x.logRatio), x.mask)), delta);
+    const moved = greater(neg(sequenceLevel(x.logRatio, x.mask)), delta);
     return number(logicalNot(logicalAnd(moved, less(x.advantage, 0))));
   };
 };

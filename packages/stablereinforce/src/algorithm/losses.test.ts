@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createEngine, type Engine, type RuntimeName } from "../engine/index.ts";
 import { lossContract } from "../testing/loss-contract.ts";
@@ -13,7 +14,9 @@ import {
   sequenceProduct,
   sequenceTokenLevel,
   stableReinforce,
+  surrogates,
   tokenLevel,
+  tokenMean,
   type Correction,
   type Loss,
   type Penalty,
@@ -159,10 +162,7 @@ describe("composition", () => {
     const wide = { epsilonLow: 0.5, epsilonHigh: 4 };
     const [gspo, token] = [
       await evaluate(losses.gspo(wide), rows),
-      await evaluate(
-        policyLoss({ level: sequenceTokenLevel, surrogate: (await import("./surrogates.ts")).clipped(wide) }),
-        rows,
-      ),
+      await evaluate(policyLoss({ level: sequenceTokenLevel, surrogate: surrogates.clipped(wide) }), rows),
     ];
     expect(token.loss).toBeCloseTo(gspo.loss, 6);
     close(token.gradient, gspo.gradient);
@@ -172,6 +172,32 @@ describe("composition", () => {
     const rows = { logp: [[0]], logpOld: [[-800]], advantage: [[-1]], mask: [[1]] };
     expect((await evaluate(losses.ppo({ preClip: "none" }), rows)).loss).toBe(Infinity);
     expect((await evaluate(losses.ppo(), rows)).loss).toBeCloseTo(1000, 2);
+  });
+
+  it("corrections have no gradient, even where they could: ρ as a weight of log π is CISPO", async () => {
+    const { inputs: near } = golden("corrections/truncated");
+    const weighted = policyLoss({
+      ...{ surrogate: surrogates.policyGradient, aggregate: tokenMean },
+      corrections: [({ logRatio }) => tf.exp(logRatio)],
+    });
+    const [a, b] = [await evaluate(weighted, near), await evaluate(losses.cispo({ epsilonHigh: 1e6 }), near)];
+    expect(a.loss).toBeCloseTo(b.loss, 5);
+    close(a.gradient, b.gradient);
+  });
+
+  // log-ratios 2, −2, 0.05: with A < 0 a dual clip at 3 cuts e² = 7.4 only; PPO clips e⁻² there, and e² where A > 0.
+  it("surrogates say where they clipped", async () => {
+    const rows = (a: number) => ({
+      logp: [[2, -2, 0.05]],
+      logpOld: [[0, 0, 0]],
+      advantage: [[a, a, a]],
+      mask: [[1, 1, 1]],
+    });
+    const share = async (loss: Loss, a: number) => Math.round((await evaluate(loss, rows(a))).stats.clipped * 3);
+    expect([await share(losses.ppo(), 1), await share(losses.ppo(), -1)]).toEqual([1, 1]);
+    expect([await share(losses.dualClip(), 1), await share(losses.dualClip(), -1)]).toEqual([1, 2]);
+    expect([await share(losses.cispo({ epsilonLow: 0.2 }), 1), await share(losses.cispo(), 1)]).toEqual([2, 1]);
+    expect([await share(losses.sapo(), 1), await share(losses.importanceSampling(), -1)]).toEqual([0, 0]);
   });
 
   it("says which input is missing or does not fit", async () => {

@@ -73,6 +73,8 @@ describe("golden vectors: advantages", () => {
     const batch = rows(...repeat(10, 1), [0]);
     expect(flat(standardise(batch))[10]).toBeCloseTo(-3.1622776602, 10);
     expect(flat(filterAdvantages(batch))[10]).toBe(0);
+    // 3 of 31: √(28/3) = 3.055
+    expect(flat(filterAdvantages(rows(...repeat(28, 1), ...repeat(3, 0))))[30]).toBe(0);
   });
 
   it("equal advantages give exactly 0, whatever their size", () => {
@@ -244,6 +246,36 @@ describe("the loss", () => {
     expect(Math.abs((without.gradient[0]?.[0] as number) * 4 - 19930.370438)).toBeLessThan(0.05);
     expect(without.stats.preClipped).toBe(0);
     await bare.dispose();
+  });
+
+  // log-ratios 0.5, −0.5, 0.1, −8, 0 and one that is masked. Clipped: 0.5 with Â > 0 and −0.5 with Â < 0; −8 has Â > 0.
+  it("stats by hand", async () => {
+    const { stats } = await stable.run({
+      logp: [
+        [-0.5, -1.5, -0.9],
+        [-9, -1, 7],
+      ],
+      logpOld: [
+        [-1, -1, -1],
+        [-1, -1, -1],
+      ],
+      advantage: [
+        [1, -1, 1],
+        [1, 0, 1],
+      ],
+      mask: [
+        [1, 1, 1],
+        [1, 1, 0],
+      ],
+    });
+    expect(stats.tokens).toBe(5);
+    expect(stats.clipped).toBeCloseTo(2 / 5, 6);
+    expect(stats.preClipped).toBeCloseTo(1 / 5, 6);
+    expect(stats.zeroAdvantage).toBeCloseTo(1 / 5, 6);
+    expect(stats.ratioMin).toBeCloseTo(1e-3, 6);
+    expect(stats.ratioMax).toBeCloseTo(Math.exp(0.5), 5);
+    expect(stats.logRatioMax).toBeCloseTo(8, 5);
+    expect(stats.klOld).toBeCloseTo(-(0.5 - 0.5 + 0.1 - 8 + 0) / 5, 5);
   });
 
   it("agrees with the oracle in plain loops, value and gradient", async () => {
