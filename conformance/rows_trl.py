@@ -78,7 +78,7 @@ def trl_rewards():
         for at, (_, qualities) in enumerate(groups):
             check_group(rewards[8 * at : 8 * at + 8], qualities)
         assert metrics == [("r1reward/unscorable", 0.0)], metrics
-        with server(failing=True, judging={"retries": 0}):
+        with server(failing=True, judging={"patienceMs": 0}):
             assert all(math.isnan(reward) for reward in trl_calls(loop, make(num_generations=8), rows[:8], metrics))
         assert metrics[-1] == ("r1reward/unscorable", 1.0), metrics
         gone = make(num_generations=8, url="http://127.0.0.1:9", deadline=1.0)
@@ -154,7 +154,7 @@ def ms_swift():
             check_pictures(judge, 2)
         for at, (_, qualities) in enumerate(groups):
             check_group(rewards[8 * at : 8 * at + 8], qualities)
-        with server(failing=True, judging={"retries": 0}):
+        with server(failing=True, judging={"patienceMs": 0}):
             failed = orms["r1reward"](types.SimpleNamespace(num_generations=8))
             assert all(math.isnan(reward) for reward in scores(failed))
     return "2 x 8 samples by prompt_id with pictures; a judge that fails is None, which ms-swift makes NaN"
