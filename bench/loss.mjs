@@ -146,8 +146,9 @@ const child = (what, folder) => {
   ];
   const theirs = [here("loss_torch.py"), folder, String(B), String(T), String(repeats), flags.threads];
   const [command, args] = what === "torch" ? [flags.python, theirs] : [process.execPath, ours];
+  const env = { ...process.env, OMP_WAIT_POLICY: "PASSIVE", OMP_NUM_THREADS: flags.threads }; // torch's threads would spin
   const extra = flags.quick && what !== "torch" ? ["--quick"] : [];
-  const run = spawnSync(command, [...args, ...extra], { encoding: "utf8", timeout: 180_000 });
+  const run = spawnSync(command, [...args, ...extra], { encoding: "utf8", timeout: 180_000, env });
   if (run.status !== 0) return { error: `${what}: ${(run.stderr || String(run.signal)).trim().split("\n").at(-1)}` };
   return JSON.parse(run.stdout.trim().split("\n").at(-1));
 };
