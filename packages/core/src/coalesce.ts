@@ -1,5 +1,5 @@
 import { AbortError, throwIfAborted } from "./errors.ts";
-import { onAbort } from "./model/clock.ts";
+import { onAbort } from "./abort.ts";
 
 /** What a caller gets out of shared work. */
 export interface Shared<T> {

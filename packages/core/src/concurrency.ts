@@ -1,6 +1,6 @@
 /** Running several things at once, no more than so many, and giving up when told to. */
 import { AbortError } from "./errors.ts";
-import { onAbort } from "./model/clock.ts";
+import { onAbort } from "./abort.ts";
 
 /** Runs work when a slot is free, in the order in which it was handed in. */
 export type Slots = <T>(work: () => Promise<T>) => Promise<T>;

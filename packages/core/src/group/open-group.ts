@@ -2,7 +2,7 @@
 import { orAborted } from "../concurrency.ts";
 import { AbortError, ConfigError, throwIfAborted } from "../errors.ts";
 import type { CallOptions, PairwiseJudge } from "../interfaces.ts";
-import { onAbort } from "../model/clock.ts";
+import { onAbort } from "../abort.ts";
 import { createAsker, type AskContext, type Asked } from "./ask.ts";
 import { bradleyTerry } from "./bradley-terry.ts";
 import { DEFAULT_GROUP_CAPACITY, resolveOptions, type GroupSettings, type OpenGroupOptions } from "./options.ts";

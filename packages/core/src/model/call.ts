@@ -3,7 +3,8 @@ import { AbortError, ModelError, throwIfAborted, type R1Error } from "../errors.
 import type { Awaitable } from "../interfaces.ts";
 import type { Completion } from "../types.ts";
 import type { Pieces } from "./body.ts";
-import { onAbort, type Clock } from "./clock.ts";
+import { onAbort } from "../abort.ts";
+import type { Clock } from "./clock.ts";
 import { deadlineError, httpFailure, modelError, networkFailure, type Failure, type Speaker } from "./failure.ts";
 import type { Lease, Limiter, Outcome } from "./limiter.ts";
 import { readReply } from "./reply.ts";

@@ -1,7 +1,7 @@
 /** Which dialect to speak: found out once, by one question that all calls share. */
 import { AbortError } from "../errors.ts";
 import type { Clock } from "./clock.ts";
-import { onAbort } from "./clock.ts";
+import { onAbort } from "../abort.ts";
 import type { Dialect, Spoken } from "./dialect.ts";
 import { dialects } from "./dialects.ts";
 import type { Endpoint } from "./endpoint.ts";

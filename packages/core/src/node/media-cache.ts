@@ -1,6 +1,6 @@
 /** Results that were made once and are reused, least recently used ones dropped first. */
 import { AbortError, throwIfAborted } from "../errors.ts";
-import { onAbort } from "../model/clock.ts";
+import { onAbort } from "../abort.ts";
 
 /** A cache of promises with a budget in bytes. */
 export interface SharedWork<T> {

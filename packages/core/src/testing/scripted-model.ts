@@ -1,6 +1,6 @@
 import { AbortError, ConfigError, throwIfAborted } from "../errors.ts";
 import type { Awaitable, ChatModel, SampleOptions } from "../interfaces.ts";
-import { onAbort } from "../model/clock.ts";
+import { onAbort } from "../abort.ts";
 import type { Completion, LoadedPart, Message } from "../types.ts";
 
 /** A reply to give: its text, a completion of which the rest is filled in, or an error to reject with. */
