@@ -110,6 +110,14 @@ describe("withinGroup", () => {
     expect(all[2]!.critique).toContain("preferred this answer");
   });
 
+  it.each([
+    ["first", ["2", "1", "3", "4"], 0],
+    ["last", ["4", "3", "1", "2"], 3],
+  ])("prefers lost comparisons to won ones, for the %s answer", async (_place, responses, at) => {
+    const all = await make({ scalarise: withinGroup({ preset: "exact" }) }).scoreAll(responses.map((one) => task(one)));
+    expect(all[at]!.critique.match(/preferred the other/g)).toHaveLength(2);
+  });
+
   it("judges copies once and treats them alike", async () => {
     const [a, b, c] = await make({ scalarise: withinGroup() }).scoreAll([task("1"), task("2"), task("1")]);
     expect(a!.score).toBe(c!.score);
@@ -151,6 +159,14 @@ describe("runningChampion", () => {
     const scoring = make({ scalarise: runningChampion(), range: [-1, 1] });
     const all = await scoring.scoreAll([task("1"), task("2"), task("0"), task("3")]);
     expect(all.map(({ score }) => score)).toEqual([0, 0.5, -0.25, 0.75]);
+  });
+
+  it("keeps the champion on a tie", async () => {
+    const judge = numberJudge();
+    const scoring = make({ scalarise: runningChampion(), range: [-1, 1] }, judge);
+    const all = await scoring.scoreAll([task("good 2"), task("fine 2"), task("1")]);
+    expect(all.map(({ score }) => score)).toEqual([0, 0, -0.5]);
+    expect(judge.asked.at(-1)!.pair.responses).toEqual(["1", "good 2"]);
   });
 
   it("starts at the reference when there is one", async () => {
@@ -222,6 +238,10 @@ describe("failing", () => {
     controller.abort();
     const scoring = make({ onError: 0 });
     await expect(scoring.score(task("1", "2"), { signal: controller.signal })).rejects.toThrow(AbortError);
+    const later = new AbortController();
+    const judge = numberJudge();
+    const stopped = make({ onError: 0 }, { ...judge, judge: (...args) => (later.abort(), judge.judge(...args)) });
+    await expect(stopped.score(task("1", "2"), { signal: later.signal })).rejects.toThrow(AbortError);
     const wrong = make({ onError: 0, scalarise: withinGroup({ preset: "no such" as "fast" }) });
     await expect(wrong.scoreAll([task("1"), task("2")])).rejects.toThrow(ConfigError);
     expect(wrong.stats().failed.threw).toBe(2);
