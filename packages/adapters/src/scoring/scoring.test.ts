@@ -161,6 +161,13 @@ describe("runningChampion", () => {
     expect(all.map(({ score }) => score)).toEqual([0, 0.5, -0.25, 0.75]);
   });
 
+  it("does not let one number that is none spoil those that follow", async () => {
+    const value = ({ judgments }: Decision) => (judgments[0]!.reasoning.includes("odd") ? Number.NaN : 1);
+    const scoring = make({ scalarise: runningChampion({ value }), range: [-1, 1], onError: "abstain" });
+    const all = await scoring.scoreAll([task("1"), task("odd 2"), task("3")]);
+    expect(all.map(({ score }) => score)).toEqual([0, null, 0.5]);
+  });
+
   it("keeps the champion on a tie", async () => {
     const judge = numberJudge();
     const scoring = make({ scalarise: runningChampion(), range: [-1, 1] }, judge);
