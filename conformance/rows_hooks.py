@@ -32,9 +32,11 @@ def snippet(name):
     return load(os.path.join(SNIPPETS, f"{name}.py"), f"snippet_{name}")
 
 
-def check_pictures(judge, count):
+def check_pictures(judge, count, question="What"):
+    """Every judgement saw the question and one picture, `count` different ones in all."""
     shown = judge.judged()
     assert shown, "the judge was not asked"
+    assert all(entry["question"].startswith(f"<image>{question}") for entry in shown), shown[0]["question"]
     assert all(len(entry["pictures"]) == 1 for entry in shown), "a judgement without its picture"
     assert len({entry["pictures"][0] for entry in shown}) == count, f"expected {count} pictures to be told apart"
 

@@ -78,6 +78,10 @@ def trl_rewards():
         for at, (_, qualities) in enumerate(groups):
             check_group(rewards[8 * at : 8 * at + 8], qualities)
         assert metrics == [("r1reward/unscorable", 0.0)], metrics
+        with server() as judge:
+            plain = [{"prompt": "What is shown?", "images": [picture()], "answer": text} for text in groups[0][0]]
+            check_group(trl_calls(loop, make(num_generations=8), plain, metrics), groups[0][1])
+            check_pictures(judge, 1)
         with server(failing=True, judging={"patienceMs": 0}):
             assert all(math.isnan(reward) for reward in trl_calls(loop, make(num_generations=8), rows[:8], metrics))
         assert metrics[-1] == ("r1reward/unscorable", 1.0), metrics

@@ -20,7 +20,7 @@ class R1Reward(AsyncORM):
 
         async def ask(name, rows):
             first = rows[0]
-            prompt = [turn for turn in messages[first] if turn is not messages[first][-1]]
+            prompt = messages[first][:-1]  # the last one is the answer
             keys = {"group_id": f"{name}.{step}", "member_ids": [f"{rank}.{row}" for row in rows]}
             answers = [completions[row] for row in rows]
             shown = images[first] if images else None
