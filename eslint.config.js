@@ -14,7 +14,17 @@ const budgets = {
 const noNode = { group: ["node:*"], message: "This entry also runs in browsers: Node parts live under src/node." };
 
 export default tseslint.config(
-  { ignores: ["**/dist/**", "**/.turbo/**", "docs/api/**", "**/fixtures/**", "**/.venv*/**", "**/.cache/**", "**/node_modules/**"] },
+  {
+    ignores: [
+      "**/dist/**",
+      "**/.turbo/**",
+      "docs/api/**",
+      "**/fixtures/**",
+      "**/.venv*/**",
+      "**/.cache/**",
+      "**/node_modules/**",
+    ],
+  },
   ...tseslint.configs.recommended,
   {
     files: ["packages/*/src/**/*.ts", "packages/*/test/**/*.ts"],
