@@ -81,6 +81,13 @@ const checkRoutes = (formats: readonly WireFormat[]): void => {
   }
 };
 
+const checkAnchors = (anchors: readonly Anchor[]): void => {
+  for (const [i, { text, score }] of anchors.entries()) {
+    check(typeof text === "string" && text !== "", `anchors[${i}].text`, "the text of an answer", JSON.stringify(text));
+    check(score > -1 && score < 1, `anchors[${i}].score`, "a number between -1 and 1", score);
+  }
+};
+
 /** Checks what was asked for. @throws {ConfigError} naming the option. */
 export const checkOptions = (options: ServeRewardsOptions, formats: readonly WireFormat[]): void => {
   const { judge, rewardModel, groupSize, port = 0, host = "127.0.0.1", auth, quietMs = 0 } = options;
@@ -103,5 +110,6 @@ export const checkOptions = (options: ServeRewardsOptions, formats: readonly Wir
   for (const name of Object.keys(options.hold ?? {})) {
     check(names.has(name), "hold", `one of ${[...names].join(", ")}`, name);
   }
+  checkAnchors(options.anchors ?? []);
   checkRoutes(formats);
 };
