@@ -28,7 +28,8 @@ const scaleOf = (values, { log }, [from, to]) => {
   return { place, ticks };
 };
 
-const label = (x) => (x !== 0 && (Math.abs(x) >= 1e4 || Math.abs(x) < 1e-2) ? x.toExponential(0) : String(Number(x.toPrecision(3))));
+const label = (x) =>
+  x !== 0 && (Math.abs(x) >= 1e4 || Math.abs(x) < 1e-2) ? x.toExponential(0) : String(Number(x.toPrecision(3)));
 
 const path = (points) => {
   let pen = "M";
@@ -65,7 +66,10 @@ const panel = (data, quantity, learningRate, range) => {
   const names = [...new Set(data.runs.map((run) => run.algorithm))];
   const curves = names.map((name, k) => {
     const rows = runs.filter((run) => run.algorithm === name).map((run) => run.rows.map((row) => quantity.of(row)));
-    const thin = rows.map((values) => `<path d="${path(values.map((v, i) => [x(i + 1), Number.isNaN(v) ? NaN : y.place(v)]))}" stroke-width="0.7" opacity="0.35"/>`);
+    const thin = rows.map(
+      (values) =>
+        `<path d="${path(values.map((v, i) => [x(i + 1), Number.isNaN(v) ? NaN : y.place(v)]))}" stroke-width="0.7" opacity="0.35"/>`,
+    );
     const middle = Array.from({ length: data.steps }, (_, i) => median(rows.map((values) => values[i])));
     const thick = `<path d="${path(middle.map((v, i) => [x(i + 1), Number.isNaN(v) ? NaN : y.place(v)]))}" stroke-width="2"/>`;
     return `<g fill="none" stroke="${COLOURS[k]}">${thin.join("")}${thick}</g>`;
@@ -75,10 +79,20 @@ const panel = (data, quantity, learningRate, range) => {
 
 const QUANTITIES = [
   { file: "reward.svg", title: "mean reward", of: (row) => number(row.reward) },
-  { file: "loss.svg", title: "largest |loss| of a step", log: true, of: (row) => Math.max(Math.abs(number(row.lossPeak)), 1e-3) },
+  {
+    file: "loss.svg",
+    title: "largest |loss| of a step",
+    log: true,
+    of: (row) => Math.max(Math.abs(number(row.lossPeak)), 1e-3),
+  },
   { file: "kl.svg", title: "KL to the cold start, nats per token", of: (row) => number(row.kl) },
   { file: "length.svg", title: "tokens per reply", of: (row) => number(row.length) },
-  { file: "log-ratio.svg", title: "largest |log-ratio| of a step, nats", log: true, of: (row) => number(row.logRatioMax) },
+  {
+    file: "log-ratio.svg",
+    title: "largest |log-ratio| of a step, nats",
+    log: true,
+    of: (row) => number(row.logRatioMax),
+  },
 ];
 
 /** → [file name, SVG] for every quantity. */
@@ -88,8 +102,13 @@ export const drawPlots = (data) => {
   return QUANTITIES.map((quantity) => {
     const range = data.runs.flatMap((run) => run.rows.map((row) => quantity.of(row)));
     const width = PANEL.width * rates.length;
-    const panels = rates.map((rate, i) => `<g transform="translate(${i * PANEL.width} 0)">${panel(data, quantity, rate, range)}</g>`);
-    const legend = names.map((name, k) => `<text x="${PANEL.left + k * 160}" y="${PANEL.height + 16}" fill="${COLOURS[k]}" font-weight="bold">${escape(name)}</text>`);
+    const panels = rates.map(
+      (rate, i) => `<g transform="translate(${i * PANEL.width} 0)">${panel(data, quantity, rate, range)}</g>`,
+    );
+    const legend = names.map(
+      (name, k) =>
+        `<text x="${PANEL.left + k * 160}" y="${PANEL.height + 16}" fill="${COLOURS[k]}" font-weight="bold">${escape(name)}</text>`,
+    );
     const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${PANEL.height + 26}" width="${width}" font-family="sans-serif" font-size="11">
 <rect width="100%" height="100%" fill="white"/>${panels.join("")}${legend.join("")}
 </svg>

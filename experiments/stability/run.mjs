@@ -1,5 +1,5 @@
-// npm run reproduce:stability: four algorithms, two learning rates, five seeds each; data and plots go to docs/experiments/stability.
-//   node experiments/stability/run.mjs [--out folder] [--steps 60] [--seeds 1,2,3,4,5]
+// npm run reproduce:stability: four algorithms, four learning rates, five seeds each; data and plots go to docs/experiments/stability.
+//   node experiments/stability/run.mjs [--out folder] [--steps 60] [--seeds 1,2,3,4,5] [--rates 0.0003,0.001,0.003,0.01]
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,10 +13,12 @@ const { values: flags } = parseArgs({
     out: { type: "string", default: fileURLToPath(new URL("../../docs/experiments/stability", import.meta.url)) },
     steps: { type: "string", default: String(setup.steps) },
     seeds: { type: "string", default: setup.seeds.join(",") },
+    rates: { type: "string", default: setup.learningRates.join(",") },
     threads: { type: "string", default: "1" },
   },
 });
 const steps = Number(flags.steps);
+const rates = flags.rates.split(",").map(Number);
 const seeds = flags.seeds.split(",").map(Number);
 
 const engine = await createEngine({ threads: Number(flags.threads) });
@@ -33,7 +35,8 @@ const coldStart = async (seed) => {
   throw new Error("the cold start ended early");
 };
 
-const digits = (x) => (typeof x === "number" && Number.isFinite(x) ? Number(x.toPrecision(6)) : x === null ? null : String(x));
+const digits = (x) =>
+  typeof x === "number" && Number.isFinite(x) ? Number(x.toPrecision(6)) : x === null ? null : String(x);
 
 const FIELDS = ["loss", "kl", "entropy", "ratioMax", "logRatioMax", "preClipped", "clipped", "filtered", "zeroSpread"];
 
@@ -42,7 +45,9 @@ const rowOf = (report, alarms) => ({
   reward: digits(report.reward.mean),
   length: digits(report.length.mean),
   lengthAtCap: digits(report.lengthAtCap),
-  lossPeak: digits(report.losses.reduce((most, loss) => (Math.abs(loss) > Math.abs(most) || Number.isNaN(loss) ? loss : most), 0)),
+  lossPeak: digits(
+    report.losses.reduce((most, loss) => (Math.abs(loss) > Math.abs(most) || Number.isNaN(loss) ? loss : most), 0),
+  ),
   gradNorm: digits(report.gradNorm),
   nanCount: report.nanCount,
   ...Object.fromEntries(FIELDS.map((name) => [name, digits(report[name])])),
@@ -54,7 +59,16 @@ const trainOnce = async (recipe, { seed, learningRate, weights }) => {
   const history = [];
   const run = { ...setup.run, learningRate };
   const training = trainStableReinforce({
-    policy, prompts, reward, recipe, run, seed, steps, weights, reference: weights, nonFinite: "apply",
+    policy,
+    prompts,
+    reward,
+    recipe,
+    run,
+    seed,
+    steps,
+    weights,
+    reference: weights,
+    nonFinite: "apply",
   });
   for await (const report of training) {
     history.push(report);
@@ -69,13 +83,17 @@ const starts = [];
 for (const seed of seeds) {
   const { weights, loss } = await coldStart(seed);
   starts.push({ seed, sftLoss: digits(loss) });
-  for (const learningRate of setup.learningRates) {
+  for (const learningRate of rates) {
     for (const recipe of setup.arms) {
       const rows = await trainOnce(recipe, { seed, learningRate, weights });
       runs.push({ algorithm: recipe.name, learningRate, seed, rows });
       const last = rows.slice(-10).reduce((sum, row) => sum + Number(row.reward), 0) / Math.min(10, rows.length);
-      const peak = Math.max(...rows.map((row) => (Number.isFinite(Number(row.lossPeak)) ? Math.abs(row.lossPeak) : Infinity)));
-      process.stderr.write(`seed ${seed} rate ${learningRate} ${recipe.name}: reward ${last.toFixed(3)}, largest |loss| ${peak.toPrecision(3)}\n`);
+      const peak = Math.max(
+        ...rows.map((row) => (Number.isFinite(Number(row.lossPeak)) ? Math.abs(row.lossPeak) : Infinity)),
+      );
+      process.stderr.write(
+        `seed ${seed} rate ${learningRate} ${recipe.name}: reward ${last.toFixed(3)}, largest |loss| ${peak.toPrecision(3)}\n`,
+      );
     }
   }
 }

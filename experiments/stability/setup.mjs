@@ -66,7 +66,7 @@ export const run = {
   maxTokens: MAX_TOKENS,
 };
 
-/** A rate that trains, one three times and one ten times as high. */
-export const learningRates = [1e-3, 3e-3, 1e-2];
+/** From a rate that trains to one that nothing survives. */
+export const learningRates = [3e-4, 1e-3, 3e-3, 1e-2];
 export const seeds = [1, 2, 3, 4, 5];
 export const steps = 40;

@@ -119,10 +119,13 @@ const rewardHacking = ({ last, before, limits }: Sight<StepReport>): Finding => 
   );
 };
 
-const noSignal = ({ last, before, limits }: Sight<StepReport>): Finding => {
-  const all = [...before, last];
-  if (all.length < Math.min(5, limits.window) || all.some(({ zeroSpread }) => zeroSpread !== 1)) return null;
-  return warning(`rewards did not differ in ${all.length} steps: there is nothing to learn from`);
+/** Steps without any difference before it is worth saying. */
+const SILENT_STEPS = 5;
+
+const noSignal = ({ last, before }: Sight<StepReport>): Finding => {
+  const all = [...before, last].slice(-SILENT_STEPS);
+  if (all.length < SILENT_STEPS || all.some(({ zeroSpread }) => zeroSpread !== 1)) return null;
+  return warning(`rewards did not differ in ${SILENT_STEPS} steps: there is nothing to learn from`);
 };
 
 const noRewards = ({ last, limits }: Sight<StepReport>): Finding => {
