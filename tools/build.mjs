@@ -11,7 +11,10 @@ const child = spawn(process.execPath, [turbo, ...args], {
 });
 let output = "";
 for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
-const patience = setTimeout(() => process.stderr.write("building the packages (the first time takes about 20 s)…\n"), 1_500);
+const patience = setTimeout(
+  () => process.stderr.write("building the packages (the first time takes about 20 s)…\n"),
+  1_500,
+);
 child.on("close", (code) => {
   clearTimeout(patience);
   if (code !== 0) process.stderr.write(output);
