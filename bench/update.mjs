@@ -148,13 +148,7 @@ const summary = (engine, runs) => {
   const good = runs.filter((run) => run.error === undefined);
   if (good.length === 0) return { engine, error: runs[0]?.error };
   const ms = median(good.map((run) => run.ms));
-  return {
-    engine,
-    ms,
-    all: good.map((run) => run.ms),
-    tokensPerSecond: (good[0].tokens / ms) * 1000,
-    ...(({ ms: _ms, ...rest }) => rest)(good[0]),
-  };
+  return { ...good[0], engine, ms, all: good.map((run) => run.ms), tokensPerSecond: (good[0].tokens / ms) * 1000 };
 };
 
 const main = () => {
