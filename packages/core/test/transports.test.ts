@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { createTransport as fetchTransport } from "../src/model/transport-fetch.ts";
-import { createTransport as undiciTransport, poolOptions } from "../src/model/transport-undici.ts";
+import { createTransport as undiciTransport, connectionOptions } from "../src/model/transport-undici.ts";
 import type { TransportRequest } from "../src/model/transport.ts";
 
 const closing: (() => Promise<void>)[] = [];
@@ -28,7 +28,7 @@ const until = async (holds: () => boolean): Promise<void> => {
 
 describe("hidden limits", () => {
   it("are off: no request ends after 300 s for want of headers or bytes", () => {
-    expect(poolOptions).toMatchObject({ headersTimeout: 0, bodyTimeout: 0 });
+    expect(connectionOptions).toMatchObject({ headersTimeout: 0, bodyTimeout: 0 });
   });
 });
 

@@ -170,19 +170,6 @@ const send = (engine: Engine, scope: LiveScope, job: Job, lease: Lease): Promise
 
 const outcomeOf = (failure: Failure): Outcome => (failure.overload ? "overload" : failure.fault ? "fault" : "neutral");
 
-const attempt = async (engine: Engine, scope: LiveScope, job: Job, lease: Lease): Promise<Tried> => {
-  let outcome: Outcome = "neutral";
-  let retryAfterMs: number | undefined;
-  try {
-    const tried = await send(engine, scope, job, lease);
-    outcome = tried.failure === undefined ? "ok" : outcomeOf(tried.failure);
-    retryAfterMs = tried.failure?.retryAfterMs;
-    return tried;
-  } finally {
-    lease.release(outcome, retryAfterMs);
-  }
-};
-
 /** How long to wait before the next try; throws when there is none. */
 const beforeNext = (engine: Engine, scope: LiveScope, failure: Failure, lease: Lease): number => {
   const { policy, budget, speaker } = engine;
@@ -203,10 +190,21 @@ const tries = async (engine: Engine, scope: LiveScope, job: Job): Promise<readon
     const lease = engine.limiter.take() ?? (await turn(engine, scope));
     startDeadline(engine, scope);
     scope.attempts += 1;
-    const tried = await attempt(engine, scope, job, lease);
-    if (tried.failure === undefined) return tried.value;
-    scope.last = tried.failure;
-    const ms = beforeNext(engine, scope, tried.failure, lease);
+    let tried: Tried;
+    try {
+      tried = await send(engine, scope, job, lease);
+    } catch (ended) {
+      lease.release("neutral");
+      throw ended;
+    }
+    const { failure } = tried;
+    if (failure === undefined) {
+      lease.release("ok");
+      return tried.value;
+    }
+    lease.release(outcomeOf(failure), failure.retryAfterMs);
+    scope.last = failure;
+    const ms = beforeNext(engine, scope, failure, lease);
     engine.counts.retries += 1;
     if (ms > 0) await pause(engine, scope, ms);
     if (scope.ended !== undefined) throw scope.ended;

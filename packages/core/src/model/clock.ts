@@ -15,9 +15,12 @@ const release = (timer: unknown): void => {
   }
 };
 
+// Read once: the getter costs more than the clock itself.
+const { timeOrigin } = performance;
+
 /** The real time. Waits keep a process alive, as a pending retry must. */
 export const systemClock: Clock = {
-  now: () => performance.timeOrigin + performance.now(),
+  now: () => timeOrigin + performance.now(),
   after: (ms, action) => {
     const timer = setTimeout(action, ms);
     return () => {

@@ -118,7 +118,7 @@ export interface Credentials {
  * @throws ConfigError for what cannot stand in a header; the message never repeats a value.
  */
 export const credentials = (options: OpenAICompatibleOptions): Credentials => {
-  const base = { "content-type": "application/json", accept: "application/json", ...ownHeaders(options.headers ?? {}) };
+  const base = { "content-type": "application/json", ...ownHeaders(options.headers ?? {}) };
   const hidden = Object.entries(base).flatMap(([name, value]) => (SECRET_NAME.test(name) ? [value] : []));
   const { apiKey } = options;
   if (apiKey === undefined) return { headers: () => base, secrets: () => hidden };

@@ -1,5 +1,5 @@
-/** The transport of Node: an undici pool per origin, without hidden time limits. */
-import { Pool, type Dispatcher } from "undici";
+/** The transport of Node: undici clients, one per connection, without hidden time limits. */
+import { Client, type Dispatcher } from "undici";
 import {
   tooLarge,
   TransportError,
@@ -11,15 +11,32 @@ import {
 } from "./transport.ts";
 
 /**
- * Options of every pool. undici gives up on headers and bodies after 300 s by default, and so would cut off a judgement
- * that queues and thinks for longer, to send it again; the client's deadline takes the place of both limits.
+ * Options of every connection. undici gives up on headers and bodies after 300 s by default, and so would cut off a
+ * judgement that queues and thinks for longer, to send it again; the client's deadline takes the place of both limits.
  */
-export const poolOptions: Readonly<Pool.Options> = {
+export const connectionOptions: Readonly<Client.Options> = {
   headersTimeout: 0,
   bodyTimeout: 0,
   connectTimeout: 10_000,
-  connections: null,
   pipelining: 1,
+};
+
+/**
+ * Connections of one origin that have nothing to do, the last used on top. The limiter says how many requests there are
+ * at a time, so no queue is needed here, and undici's `Pool` would search all connections for a free one each time.
+ */
+interface Connections {
+  readonly origin: string;
+  readonly all: Client[];
+  readonly idle: Client[];
+}
+
+const connection = (connections: Connections): Client => {
+  const idle = connections.idle.pop();
+  if (idle !== undefined) return idle;
+  const client = new Client(connections.origin, connectionOptions);
+  connections.all.push(client);
+  return client;
 };
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
@@ -35,6 +52,8 @@ const response = (status: number, headers: Headers, chunks: readonly Buffer[]): 
 
 /** Where a request stands: filled in by undici's callbacks. */
 interface Flight {
+  /** Gives the connection back. */
+  readonly land: () => void;
   controller: Dispatcher.DispatchController | undefined;
   cancelled: Error | undefined;
   status: number;
@@ -63,9 +82,11 @@ const handler = (
     else flight.chunks.push(chunk);
   },
   onResponseEnd: () => {
+    flight.land();
     resolve(response(flight.status, flight.headers, flight.chunks));
   },
   onResponseError: (_controller, error) => {
+    flight.land();
     reject(error);
   },
 });
@@ -86,8 +107,12 @@ const payload = ({ body, headers }: TransportRequest): Sent => {
   return { headers: { ...headers, "content-length": String(length) }, body: spliced };
 };
 
-const send = (pool: Pool, request: TransportRequest, limit: number): Exchange => {
+const send = (connections: Connections, request: TransportRequest, limit: number): Exchange => {
+  const client = connection(connections);
   const flight: Flight = {
+    land: () => {
+      connections.idle.push(client);
+    },
     controller: undefined,
     cancelled: undefined,
     status: 0,
@@ -99,7 +124,7 @@ const send = (pool: Pool, request: TransportRequest, limit: number): Exchange =>
   const reply = new Promise<TransportResponse>((resolve, reject) => {
     refuse = reject;
     const { path, method } = request;
-    pool.dispatch({ path, method, ...payload(request) }, handler(flight, limit, resolve, reject));
+    client.dispatch({ path, method, ...payload(request) }, handler(flight, limit, resolve, reject));
   });
   return {
     response: reply,
@@ -111,24 +136,24 @@ const send = (pool: Pool, request: TransportRequest, limit: number): Exchange =>
   };
 };
 
-/** A transport on undici pools, one per origin, as many connections as there are requests in flight. */
+/** A transport on undici, with as many connections per origin as there are requests in flight. */
 export const createTransport = ({ maxResponseBytes }: TransportOptions): Transport => {
-  const pools = new Map<string, Pool>();
+  const origins = new Map<string, Connections>();
   let closed = false;
-  const poolOf = (origin: string): Pool => {
+  const connectionsOf = (origin: string): Connections => {
     if (closed) throw new TransportError("closed", "the transport was closed");
-    const known = pools.get(origin);
+    const known = origins.get(origin);
     if (known !== undefined) return known;
-    const pool = new Pool(origin, poolOptions);
-    pools.set(origin, pool);
-    return pool;
+    const connections: Connections = { origin, all: [], idle: [] };
+    origins.set(origin, connections);
+    return connections;
   };
   return {
-    send: (request) => send(poolOf(request.origin), request, maxResponseBytes),
+    send: (request) => send(connectionsOf(request.origin), request, maxResponseBytes),
     [Symbol.asyncDispose]: async () => {
       closed = true;
-      await Promise.all([...pools.values()].map((pool) => pool.destroy()));
-      pools.clear();
+      const clients = [...origins.values()].flatMap(({ all }) => all);
+      await Promise.all(clients.map((client) => client.destroy()));
     },
   };
 };
