@@ -1,5 +1,6 @@
 /** The transport of Node: undici clients, one per connection, without hidden time limits. */
-import { Client, type Dispatcher } from "undici";
+import { Writable } from "node:stream";
+import { buildConnector, Client, type Dispatcher } from "undici";
 import {
   tooLarge,
   TransportError,
@@ -10,6 +11,43 @@ import {
   type TransportResponse,
 } from "./transport.ts";
 
+const CONNECT_TIMEOUT_MS = 10_000;
+
+// The bodies lie in memory already, so a socket need not hold back what is written to it.
+const socketBuffers = { highWaterMark: undefined, readableHighWaterMark: 65_536, writableHighWaterMark: 2 ** 30 };
+const open = buildConnector({ timeout: CONNECT_TIMEOUT_MS, ...socketBuffers } as buildConnector.BuildOptions);
+
+/**
+ * undici flushes a socket after each piece of a body. Flushed one tick later, the headers, the texts and the images of a
+ * request leave together, in one system call: a fifth of the CPU time of a request with an image.
+ */
+const flushLater = (socket: Writable): void => {
+  const flush = (): void => {
+    Writable.prototype.uncork.call(socket);
+  };
+  let later = false;
+  const uncork = (): void => {
+    if (later || socket.writableCorked !== 1) {
+      flush();
+      return;
+    }
+    later = true;
+    process.nextTick(() => {
+      later = false;
+      flush();
+    });
+  };
+  socket.uncork = uncork;
+};
+
+const connect: buildConnector.connector = (options, callback) => {
+  const opened: buildConnector.Callback = (...result) => {
+    if (result[0] === null) flushLater(result[1]);
+    callback(...result);
+  };
+  open(options, opened);
+};
+
 /**
  * Options of every connection. undici gives up on headers and bodies after 300 s by default, and so would cut off a
  * judgement that queues and thinks for longer, to send it again; the client's deadline takes the place of both limits.
@@ -17,7 +55,7 @@ import {
 export const connectionOptions: Readonly<Client.Options> = {
   headersTimeout: 0,
   bodyTimeout: 0,
-  connectTimeout: 10_000,
+  connect,
   pipelining: 1,
 };
 
