@@ -10,3 +10,4 @@ export * from "./algorithm/index.ts";
 export * from "./policy/index.ts";
 export * from "./train/index.ts";
 export * from "./checkpoint/index.ts";
+export * from "./qwen/index.ts";

@@ -1,1 +1,2 @@
-export * from "./inputs/index.ts";
+/** Qwen2.5-VL: the model of R1-Reward. */
+export * from "./model/index.ts";
