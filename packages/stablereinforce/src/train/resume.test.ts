@@ -49,7 +49,7 @@ const adaptive: Recipe = {
 /** What two equal runs must share: every measurement but time and memory. */
 const comparable = (report: StepReport): unknown => {
   const { seconds: _s, sampleSeconds: _a, updateSeconds: _u, tokensPerSecond: _t, memory: _m, ...rest } = report;
-  return { ...rest, snapshot: undefined, samples: undefined };
+  return { ...rest, snapshot: undefined, params: undefined, samples: undefined };
 };
 
 let engine: Engine;

@@ -5,6 +5,7 @@ import { createLearner, type Objective, type Update } from "./learner.ts";
 import { memoryUsed, updatesReport } from "./measure.ts";
 import { dataAt } from "./order.ts";
 import { expectWhole, numberOf, ratesOf, resumeAt, tooLate } from "./plan.ts";
+import type { TokenRow } from "../policy/index.ts";
 import type { SftReport, Snapshot, TrainSftOptions, Yielded } from "./types.ts";
 
 /** −Σ log π(y_t) / Σ 1 over the replies' tokens: every token weighs the same. */
@@ -53,15 +54,16 @@ const setUp = <Truth>(options: TrainSftOptions<Truth>) => {
 type Run<Truth> = ReturnType<typeof setUp<Truth>>;
 
 /** Rows of a step: one pass over the data after another, whatever the batch's size. */
-const rowsOf = <Truth>({ options, seed, batch, progress }: Run<Truth>) =>
-  dataAt({ seed, n: options.examples.length }, progress.step * batch, batch).map(
-    (index) => options.examples[index] as (typeof options.examples)[number],
-  );
+const rowsOf = <Truth>({ options, seed, batch, progress }: Run<Truth>): Promise<readonly TokenRow[]> => {
+  const { examples } = options;
+  const taken = dataAt({ seed, n: examples.length }, progress.step * batch, batch);
+  return Promise.all(taken.map((index) => examples.at(index) as TokenRow)); // arrays have `at` too
+};
 
 const stepOnce = async <Truth>(run: Run<Truth>): Promise<SftReport> => {
   const { learner, rates, progress, nonFinite } = run;
   const began = performance.now();
-  const rows = rowsOf(run);
+  const rows = await rowsOf(run);
   const learningRate = rates(progress.step);
   const mask = rows.map(({ tokens }) => new Float32Array(tokens.length).fill(1));
   const update: Update = await learner.update({ rows, columns: { mask } }, learningRate);
@@ -103,7 +105,11 @@ export async function* trainSft<Truth = unknown>(
         const { step, updates } = progress;
         return { step, ...(await learner.snapshot()), state: { ...identity, updates } };
       };
-      yield { ...report, snapshot };
+      const params = (): ReturnType<typeof learner.params> => {
+        if (!turn.open) throw tooLate(report.step);
+        return learner.params();
+      };
+      yield { ...report, snapshot, params };
       turn.open = false;
     }
   } finally {

@@ -182,7 +182,7 @@ describe("watch", () => {
       starts.push(from?.step);
       for (let step = (from?.step ?? 0) + 1; step <= 20; step++) {
         const losses = attempt < bad && step === 15 ? [99] : [0.1];
-        yield { ...report(step, { losses }), snapshot: () => Promise.resolve(snapshotAt(step)) };
+        yield { ...report(step, { losses }), snapshot: () => Promise.resolve(snapshotAt(step)), params: () => ({}) };
       }
     };
   const run = async (bad: number, options: Parameters<typeof watch>[1]) => {

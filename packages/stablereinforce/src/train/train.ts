@@ -58,7 +58,7 @@ const learn = async <Truth>(run: Run<Truth>, batch: Batch<Truth>) => {
 };
 
 /** One step. Afterwards `run.progress` is that of the next. */
-const stepOnce = async <Truth>(run: Run<Truth>): Promise<Omit<TrainingStep<Truth>, "snapshot">> => {
+const stepOnce = async <Truth>(run: Run<Truth>): Promise<Omit<TrainingStep<Truth>, "snapshot" | "params">> => {
   const { progress } = run;
   const { klCoef } = progress;
   const began = seconds();
@@ -99,7 +99,11 @@ export async function* trainStableReinforce<Truth = unknown>(
       const step = await stepOnce(run);
       const turn = { open: true };
       const snapshot = (): Promise<Snapshot> => (turn.open ? snapshotOf(run) : Promise.reject(tooLate(step.step)));
-      yield { ...step, snapshot };
+      const params = (): ReturnType<typeof run.learner.params> => {
+        if (!turn.open) throw tooLate(step.step);
+        return run.learner.params();
+      };
+      yield { ...step, snapshot, params };
       turn.open = false;
     }
   } finally {

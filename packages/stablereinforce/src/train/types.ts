@@ -1,5 +1,6 @@
 /** What training reports and what it can be resumed from. Shapes only. */
 import type {
+  Awaitable,
   CallOptions,
   GroupRewardFunction,
   JsonValue,
@@ -10,7 +11,7 @@ import type {
   Sample,
 } from "@r1reward/core";
 import type { Recipe, Rollout, RunSettings } from "../algorithm/index.ts";
-import type { HostTensor } from "../engine/tensor.ts";
+import type { EngineTensor, HostTensor } from "../engine/tensor.ts";
 import type { Params, Policy, TokenRow, TrainingPrompt } from "../policy/index.ts";
 
 /** Everything that decides how training goes on: tensors and a JSON value. What checkpoints keep. */
@@ -120,6 +121,8 @@ export interface RatedRollout<Truth = unknown> extends Rollout<Truth> {
 export type Yielded<R extends TrainingReport> = R & {
   /** Copies the whole state. Only before the generator is asked for the next step. @throws ConfigError later */
   readonly snapshot: () => Promise<Snapshot>;
+  /** The weights where they are, uncopied: to sample with. Only before the generator is asked for the next step. @throws ConfigError later */
+  readonly params: () => Params<EngineTensor>;
 };
 
 /** A step of reinforcement learning. */
@@ -177,8 +180,15 @@ export interface SftSettings {
   readonly finalLearningRate?: number | undefined;
 }
 
+/** Examples that are made when their turn comes: pictures of thousands of rows need not be in memory together. */
+export interface ExampleSource {
+  readonly length: number;
+  /** The same row on every call. */
+  readonly at: (index: number) => Awaitable<TokenRow>;
+}
+
 /** Supervised training: the policy learns to write the replies. */
 export interface TrainSftOptions<Truth = unknown> extends TrainingBase<Truth> {
-  readonly examples: readonly TokenRow[];
+  readonly examples: readonly TokenRow[] | ExampleSource;
   readonly run?: SftSettings | undefined;
 }

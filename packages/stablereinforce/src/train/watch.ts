@@ -14,6 +14,8 @@ export interface WatchOptions {
   readonly snapshotEvery?: number | undefined;
   /** 3 by default; after that many, the next alarm stops. */
   readonly maxRollBacks?: number | undefined;
+  /** Reports of before, when a run goes on: without them the monitor must learn anew what is usual. */
+  readonly history?: readonly TrainingReport[] | undefined;
 }
 
 /** A report with what is wrong and what was done about it. */
@@ -78,7 +80,7 @@ export async function* watch<Y extends Yielded<TrainingReport>>(
 ): AsyncGenerator<Watched<Y>, void, undefined> {
   const { maxRollBacks = 3, snapshotEvery = 10 } = options;
   if (!(snapshotEvery >= 1)) throw new ConfigError(`watch snapshotEvery: expected from 1, got ${snapshotEvery}`);
-  const memory: Memory = { snapshot: undefined, step: 0, history: [] };
+  const memory: Memory = { snapshot: undefined, step: 0, history: [...(options.history ?? [])] };
   for (let attempt = 0; ; attempt++) {
     const how = { options, attempt, may: attempt < maxRollBacks };
     const again = yield* attemptOnce(start(memory.snapshot, attempt), memory, how);
