@@ -5,7 +5,7 @@
  *   for (const { name, check } of kernelContract(engine)) it(name, check);
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { isEngineError, type Engine, type EngineTensor } from "../engine/index.ts";
+import { isEngineError, type Engine, type EngineTensor, type Precision } from "../engine/index.ts";
 import { elementwiseCases } from "./cases-elementwise.ts";
 import { indexCases, productCases } from "./cases-index.ts";
 import { moveCases } from "./cases-move.ts";
@@ -21,6 +21,12 @@ export interface ContractCheck {
   readonly check: () => Promise<void>;
 }
 
+/** What the engine was made with. */
+export interface KernelContractOptions {
+  /** Type of matrix products, as given to `createEngine`; `float32` by default. */
+  readonly precision?: Precision | undefined;
+}
+
 /** All cases. */
 export const kernelCases: readonly KernelCase[] = [
   ...elementwiseCases,
@@ -29,6 +35,19 @@ export const kernelCases: readonly KernelCase[] = [
   ...indexCases,
   ...productCases,
 ];
+
+/**
+ * Allowed error of matrix products, relative to the largest number: four roundings of factors and result. Half an ulp of float16 is
+ * 2^-11, of bfloat16 2^-8.
+ */
+const PRODUCT_TOLERANCE = { float32: 1e-5, float16: 2 ** -9, bfloat16: 2 ** -6 } as const;
+const PRODUCTS = new Set(["BatchMatMul", "Einsum"]);
+
+/** Allowed errors of value and gradient. */
+const tolerances = (one: KernelCase, precision: Precision): { value: number; gradient: number } => {
+  const product = PRODUCTS.has(one.kernel) ? PRODUCT_TOLERANCE[precision] : 0;
+  return { value: Math.max(one.tolerance ?? 1e-5, product), gradient: Math.max(2e-4, product) };
+};
 
 const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
 
@@ -91,7 +110,8 @@ const program = (one: KernelCase) => (xs: tf.Tensor[]) => {
   return { value, grads: tf.grads(weighted)(wanted.map((i) => xs[i] as tf.Tensor)) };
 };
 
-const checkCase = async (engine: Engine, one: KernelCase): Promise<void> => {
+const checkCase = async (engine: Engine, one: KernelCase, precision: Precision): Promise<void> => {
+  const allowed = tolerances(one, precision);
   const compiled = engine.compile(program(one), { name: `${one.kernel}_case` });
   const before = engine.liveTensors();
   const xs = one.inputs.map((x) => engine.tensor(new ARRAYS[x.dtype](x.data), x.shape, x.dtype));
@@ -99,10 +119,10 @@ const checkCase = async (engine: Engine, one: KernelCase): Promise<void> => {
   const want = one.oracle(one.inputs);
   if (out.value.dtype !== (one.dtype ?? "float32")) throw failure("dtype", out.value.dtype, one.dtype ?? "float32");
   if (out.value.shape.join() !== want.shape.join()) throw failure("shape", out.value.shape, want.shape);
-  compare("value", (await engine.read(out.value)).data, [want, one.tolerance ?? 1e-5]);
+  compare("value", (await engine.read(out.value)).data, [want, allowed.value]);
   for (const [n, k] of floatIndexes(one).entries()) {
     const grad = await engine.read(out.grads[n] as EngineTensor);
-    compare(`gradient of input ${k}`, grad.data, [differences(one, k), 2e-4]);
+    compare(`gradient of input ${k}`, grad.data, [differences(one, k), allowed.gradient]);
   }
   engine.dispose([out.value, ...out.grads, ...xs]);
   await compiled.dispose();
@@ -134,11 +154,11 @@ const checkMisfit = async (engine: Engine, [name, run, says]: (typeof MISFITS)[n
 };
 
 /** The contract's checks for one engine. */
-export const kernelContract = (engine: Engine): readonly ContractCheck[] => [
+export const kernelContract = (engine: Engine, options: KernelContractOptions = {}): readonly ContractCheck[] => [
   ...kernelCases.map((one) => ({
     name: `${one.kernel}: ${one.name}`,
     kernel: one.kernel,
-    check: () => checkCase(engine, one),
+    check: () => checkCase(engine, one, options.precision ?? "float32"),
   })),
   ...MISFITS.map((misfit) => ({
     name: `refuses ${misfit[0]}`,

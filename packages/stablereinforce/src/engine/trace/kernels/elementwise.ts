@@ -1,9 +1,10 @@
 /** Element-wise kernels. Formulas stand beside the ones that ONNX has no node for. */
 import { backend_util } from "@tensorflow/tfjs-core";
 import { EngineError } from "../../errors.ts";
-import { sameShape, type Value } from "../../onnx/ir.ts";
+import { sameShape, sizeOf, type Value } from "../../onnx/ir.ts";
 import { cast, pair, reshape, scalar, unary, where, type Lowering, type Lowerings } from "../lower.ts";
 import type { Recorder } from "../recorder.ts";
+import { expand } from "./shape.ts";
 
 /** ONNX has the same op under the same or another name. */
 const direct =
@@ -48,6 +49,13 @@ const binary =
     if (a.type === "bool") return cast(r, pair(r, op, [cast(r, a, "int32"), cast(r, b, "int32")], shape), "bool");
     return neutral(op, [a, b], shape) ?? pair(r, op, [a, b], shape);
   };
+
+/** ORT 1.30's WebGPU `Pow` broadcasts a scalar and nothing else ("raw_hash_map::at"): rows and columns are spread out first. */
+const power: Lowering = (r, inputs) => {
+  const { a, b, shape } = broadcast(r, inputs("a"), inputs("b"));
+  const spread = (x: Value): Value => (sizeOf(x.shape) === 1 ? x : expand(r, x, shape));
+  return pair(r, "Pow", [spread(a), spread(b)], shape);
+};
 
 const compare =
   (op: string, negate = false): Lowering =>
@@ -188,7 +196,7 @@ export const elementwise: Lowerings = {
   RealDiv: binary("Div"),
   Maximum: binary("Max"),
   Minimum: binary("Min"),
-  Pow: binary("Pow"),
+  Pow: power,
   FloorDiv: floorDivide,
   Mod: modulo,
   SquaredDifference: (r, inputs) => {
