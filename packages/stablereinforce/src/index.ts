@@ -10,4 +10,5 @@ export * from "./algorithm/index.ts";
 export * from "./policy/index.ts";
 export * from "./train/index.ts";
 export * from "./checkpoint/index.ts";
+export * from "./pipeline/index.ts";
 export * from "./qwen/index.ts";

@@ -18,6 +18,9 @@ export interface PreferenceOptions extends CallOptions {
   readonly onBadRow?: "throw" | "skip" | undefined;
   /** Told about each skipped row. */
   readonly onSkip?: ((error: DatasetError) => void) | undefined;
+  /** Told about each preference before it is yielded: where its row stands, for errors that are only found later. */
+  readonly onRead?:
+    ((preference: Preference, where: { readonly file: string; readonly line: number }) => void) | undefined;
   /** What to do with an image that is only named while no image folder was given. Default `error`. */
   readonly missingImages?: "error" | "omit" | undefined;
 }
@@ -91,6 +94,7 @@ async function* convert(
     }
     stats.imagesOmitted += omitted;
     stats.read += preferences.length;
+    for (const preference of preferences) options.onRead?.(preference, { file: source.file, line: result.line });
     yield* preferences;
   }
 }

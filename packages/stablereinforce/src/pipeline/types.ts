@@ -8,6 +8,7 @@
 import type {
   Awaitable,
   CallOptions,
+  DatasetLocation,
   EvalReport,
   GroupRewardFunction,
   Interval,
@@ -44,6 +45,8 @@ export interface PairData {
   readonly critique?: ((pair: LabelledPair, swapped: boolean) => string | null) | undefined;
   /** Rows that were left out, and why. */
   readonly skipped: readonly SkippedRow[];
+  /** Where a pair stands in its source, for errors; its id by default. */
+  readonly where?: ((pair: LabelledPair) => DatasetLocation | undefined) | undefined;
 }
 
 /** A row of the data that could not be used. */

@@ -1,0 +1,114 @@
+/** Recipes from plain settings: what a configuration file can say. */
+import { ConfigError } from "@r1reward/core";
+import {
+  advantageEstimators,
+  cutOutliers,
+  kl,
+  losses,
+  presets,
+  standardise,
+  type AdvantageEstimator,
+  type AdvantageTransform,
+  type Loss,
+  type Recipe,
+} from "../algorithm/index.ts";
+
+/** The numbers of a recipe. What is left out is the algorithm's own. */
+export interface RecipeSettings {
+  /** ε of the clip. */
+  readonly epsilon?: number | undefined;
+  /** Bounds of Pre-CLIP; `false` takes it out, for comparisons. */
+  readonly preClip?:
+    { readonly deltaMin?: number | undefined; readonly deltaMax?: number | undefined } | false | undefined;
+  /** Standard deviations that the advantage filter keeps; `false` takes it out, for comparisons. */
+  readonly filter?: number | false | undefined;
+  /** β of KL in the reward (in the loss for grpo). */
+  readonly klCoef?: number | undefined;
+  /** Wanted mean KL in nats: β then follows it. */
+  readonly klTarget?: number | undefined;
+  /** Longest reply: what Dr. GRPO divides by. */
+  readonly maxTokens?: number | undefined;
+}
+
+/** What differs between algorithms: estimator and loss; the rest is shared. */
+interface Parts {
+  readonly estimate: AdvantageEstimator;
+  readonly loss: Loss;
+  readonly normalise: AdvantageTransform;
+  /** The loss itself holds β·KL, so the reward must not. */
+  readonly klInLoss?: true;
+}
+
+const identity: AdvantageTransform = (rows) => rows;
+
+const preClipOf = ({ preClip = {} }: RecipeSettings) => (preClip === false ? ("none" as const) : preClip);
+
+/** StableReinforce with its two bounds, each of which can be taken out (paper, Table 6). */
+const stable = (settings: RecipeSettings): Parts => {
+  const { epsilon, klCoef, preClip = {}, filter = 3 } = settings;
+  const loss =
+    preClip === false
+      ? losses.ppo({ preClip: "none", epsilonLow: epsilon, epsilonHigh: epsilon })
+      : losses.stableReinforce({ ...preClip, epsilon });
+  const normalise: AdvantageTransform = (rows) =>
+    filter === false ? standardise(rows) : cutOutliers(standardise(rows), filter);
+  return { estimate: advantageEstimators.reinforce({ klCoef }), loss, normalise };
+};
+
+const clip = ({ epsilon }: RecipeSettings) => ({ epsilonLow: epsilon, epsilonHigh: epsilon });
+
+/** Algorithms by name. To add one: a line here. */
+export const algorithms = {
+  "stable-reinforce": stable,
+  "reinforce++": (settings) => stable({ ...settings, preClip: false, filter: false }),
+  grpo: (settings) => ({
+    estimate: advantageEstimators.grpo(),
+    loss: losses.grpo({ ...clip(settings), klCoef: settings.klCoef ?? 0, preClip: preClipOf(settings) }),
+    normalise: identity,
+    klInLoss: true,
+  }),
+  "dr-grpo": (settings) => ({
+    estimate: advantageEstimators.drGrpo(),
+    loss: losses.drGrpo({ ...clip(settings), maxTokens: settings.maxTokens ?? 1024, preClip: preClipOf(settings) }),
+    normalise: identity,
+  }),
+  dapo: (settings) => ({
+    estimate: advantageEstimators.grpo(),
+    loss: losses.dapo({ epsilonLow: settings.epsilon, preClip: preClipOf(settings) }),
+    normalise: identity,
+  }),
+  gspo: (settings) => ({
+    estimate: advantageEstimators.grpo(),
+    loss: losses.gspo({ preClip: preClipOf(settings) }),
+    normalise: identity,
+  }),
+  rloo: (settings) => ({
+    estimate: advantageEstimators.rloo({ klCoef: settings.klCoef }),
+    loss: losses.rloo({ preClip: preClipOf(settings) }),
+    normalise: identity,
+  }),
+  reference: () => ({
+    estimate: presets.reference.estimate,
+    loss: presets.reference.loss,
+    normalise: presets.reference.normalise,
+  }),
+} satisfies Record<string, (settings: RecipeSettings) => Parts>;
+
+/** Name of an algorithm. */
+export type AlgorithmName = keyof typeof algorithms;
+
+/**
+ * A recipe; its `run` is the paper's. With a KL coefficient above 0 the stage needs a `reference`.
+ * @throws ConfigError on numbers that cannot be
+ */
+export const recipeOf = (name: AlgorithmName, settings: RecipeSettings = {}): Recipe => {
+  const { klCoef = 0, klTarget } = settings;
+  if (klTarget !== undefined && !(klCoef > 0))
+    throw new ConfigError(`klTarget: expected a klCoef above 0 to begin with, got ${klCoef}`);
+  const { klInLoss, ...parts }: Parts = algorithms[name](settings);
+  if (klInLoss && klTarget !== undefined)
+    throw new ConfigError(`klTarget: ${name} has its KL in the loss, where the coefficient is fixed`);
+  const controller =
+    klTarget === undefined ? kl.fixed(klInLoss ? 0 : klCoef) : kl.adaptive({ initial: klCoef, target: klTarget });
+  return { name, ...parts, klController: controller, run: presets.paper.run };
+};
