@@ -31,8 +31,10 @@ export interface Desk {
   readonly metrics: Metrics;
   readonly clock: ServeClock;
   readonly limits: ServeLimits;
-  /** Fires when held requests must be let go. */
-  readonly closing: AbortSignal;
+  /** Called when held requests must be let go. A set, for a signal's listeners are looked through one by one. */
+  readonly closing: Set<() => void>;
+  /** Is the server closing? */
+  readonly isClosing: () => boolean;
 }
 
 /** Who asks. */
@@ -113,16 +115,16 @@ const await_ = (desk: Desk, { gone, policy }: Visitor, work: Promise<unknown>): 
     const end = (ending: Ending) => (): void => {
       cancel();
       gone.removeEventListener("abort", left);
-      desk.closing.removeEventListener("abort", closed);
+      desk.closing.delete(closed);
       resolve(ending);
     };
     const left = end("gone");
     const closed = end("closing");
     const cancel = desk.clock.after(policy.holdMs, end("deadline"));
     gone.addEventListener("abort", left, { once: true });
-    desk.closing.addEventListener("abort", closed, { once: true });
+    desk.closing.add(closed);
     if (gone.aborted) left();
-    else if (desk.closing.aborted) closed();
+    else if (desk.isClosing()) closed();
     void work.then(end("judged"));
   });
 

@@ -79,35 +79,45 @@ const pause = (clock: ServeClock, ms: number, signal: AbortSignal | undefined): 
     signal?.addEventListener("abort", stop, { once: true });
   });
 
-/** One try with a time limit of its own. */
-const tryOnce = async (
+/** One try with a time limit of its own. Whatever ends it first decides, and nothing is made ready for what seldom happens. */
+const tryOnce = (
   judge: PairwiseJudge,
   pair: Preference,
   call: JudgeOptions,
   { clock, timeoutMs = 300_000 }: GuardOptions,
-): Promise<Judgment> => {
-  const limit = new AbortController();
-  const { signal } = call;
-  const timedOut = new ModelError(`${judge.name}: expected a verdict within ${timeoutMs} ms, got none`, {
-    model: judge.name,
-    retryable: true,
+): Promise<Judgment> =>
+  new Promise((resolve, reject) => {
+    const limit = new AbortController();
+    const { signal } = call;
+    const end = (): void => {
+      cancel();
+      signal?.removeEventListener("abort", stop);
+    };
+    const give = (error: unknown): void => {
+      end();
+      limit.abort(error);
+      reject(error as Error);
+    };
+    const stop = (): void => give(signal?.reason);
+    const cancel = clock.after(timeoutMs, () => {
+      const message = `${judge.name}: expected a verdict within ${timeoutMs} ms, got none`;
+      give(new ModelError(message, { model: judge.name, retryable: true }));
+    });
+    signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted === true) return stop();
+    // A judge that throws before it returns a promise is caught as well.
+    const judging = (async () => judge.judge(pair, { ...call, signal: limit.signal }))();
+    judging.then(
+      (judgment) => {
+        end();
+        resolve(judgment);
+      },
+      (error: unknown) => {
+        end();
+        reject(error as Error);
+      },
+    );
   });
-  let expire: (error: unknown) => void = () => undefined;
-  const expired = new Promise<never>((_, reject) => (expire = reject));
-  expired.catch(() => undefined);
-  const cancel = clock.after(timeoutMs, () => {
-    limit.abort(timedOut);
-    expire(timedOut);
-  });
-  const both = signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]);
-  try {
-    return await Promise.race([judge.judge(pair, { ...call, signal: both }), expired]);
-  } catch (error) {
-    throw limit.signal.aborted && signal?.aborted !== true ? timedOut : error;
-  } finally {
-    cancel();
-  }
-};
 
 /** A judge that is never asked more at once than it can take, and is asked again while it is down. */
 export const guardJudge = (judge: PairwiseJudge, options: GuardOptions): PairwiseJudge => {

@@ -1,4 +1,5 @@
 /** Bodies, tokens and replies. */
+import { isAscii } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { decode, encode } from "@msgpack/msgpack";
@@ -20,22 +21,47 @@ export const readBody = async (request: IncomingMessage, budget: BodyBudget): Pr
   const encoding = request.headers["content-encoding"] ?? "identity";
   if (encoding !== "identity") throw new WireError(415, "content-encoding: expected none");
   if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) throw tooLarge(maxBodyBytes);
-  const chunks: Uint8Array[] = [];
+  const chunks: Buffer[] = [];
   let size = 0;
   try {
-    for await (const chunk of request) {
-      const bytes = chunk as Uint8Array;
+    await received(request, (bytes) => {
       size += bytes.length;
       budget.inFlight += bytes.length;
       if (size > maxBodyBytes) throw tooLarge(maxBodyBytes);
       if (budget.inFlight > maxBytesInFlight) throw new WireError(503, "too many bytes on their way", 1);
       chunks.push(bytes);
-    }
+    });
   } finally {
     budget.inFlight -= size;
   }
-  return Buffer.concat(chunks, size);
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size);
 };
+
+/** Hands every piece of a body to `take`, which may refuse it by throwing; by events, since iterating costs more. */
+const received = (request: IncomingMessage, take: (bytes: Buffer) => void): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const onData = (bytes: Buffer): void => {
+      try {
+        take(bytes);
+      } catch (error) {
+        end();
+        request.pause();
+        reject(error as Error);
+      }
+    };
+    const onEnd = (): void => {
+      end();
+      resolve();
+    };
+    const onGone = (): void => {
+      end();
+      reject(badRequest("body: expected all of it, the connection ended before"));
+    };
+    const end = (): void => {
+      request.off("data", onData).off("end", onEnd).off("close", onGone);
+    };
+    request.on("data", onData).once("end", onEnd).once("close", onGone).on("error", onGone);
+  });
 
 /** Is this a body of msgpack? By its type; a format may say what holds without one. */
 export const isMsgpack = (request: IncomingMessage, usual: boolean): boolean => {
@@ -58,9 +84,12 @@ export const decodeBody = (bytes: Uint8Array, msgpack: boolean): unknown => {
   return value;
 };
 
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
 const textOf = (bytes: Uint8Array): string => {
+  if (bytes instanceof Buffer && isAscii(bytes)) return bytes.toString("latin1");
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return utf8.decode(bytes);
   } catch {
     throw badRequest("body: expected UTF-8");
   }
@@ -72,15 +101,14 @@ export const sendReply = (
   reply: { readonly status: number; readonly body: unknown; readonly msgpack: boolean },
   headers: Readonly<Record<string, string>> = {},
 ): void => {
-  const bytes = reply.msgpack
-    ? encode(reply.body, { forceIntegerToFloat: true })
-    : Buffer.from(JSON.stringify(reply.body));
+  // Text leaves together with its head; bytes would be a write of their own.
+  const body = reply.msgpack ? encode(reply.body, { forceIntegerToFloat: true }) : JSON.stringify(reply.body);
   response.writeHead(reply.status, {
     ...headers,
     "content-type": reply.msgpack ? "application/msgpack" : "application/json",
-    "content-length": String(bytes.length),
+    "content-length": String(typeof body === "string" ? Buffer.byteLength(body) : body.length),
   });
-  response.end(bytes);
+  response.end(body);
 };
 
 const hashed = (text: string): Buffer => createHash("sha256").update(text).digest();

@@ -1,10 +1,10 @@
 /** What tells groups and answers apart. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { mediaKey } from "./media.ts";
 import type { PairAsk, Submission } from "./types.ts";
 
 /** SHA-256 of text or bytes, hex. */
-export const digest = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");
+export const digest = (data: string | Uint8Array): string => hash("sha256", data, "hex");
 
 /** SHA-256 of several texts; where one ends and the next begins counts. */
 export const digestOf = (...parts: readonly string[]): string => digest(JSON.stringify(parts));

@@ -6,7 +6,9 @@ export type Labels = Readonly<Record<string, string>>;
 interface Family {
   readonly kind: "counter" | "gauge" | "histogram";
   readonly help: string;
+  /** Values by their labels. */
   readonly series: Map<string, number>;
+  readonly durations: Map<string, Durations>;
 }
 
 /** The server's numbers. */
@@ -62,11 +64,34 @@ export type MetricName = keyof typeof NAMES;
 
 const BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
-const escaped = (value: string): string => value.replace(/[\\"\n]/g, (char) => (char === "\n" ? "\\n" : `\\${char}`));
+const escaped = (value: string): string =>
+  /[\\"\n]/.test(value) ? value.replace(/[\\"\n]/g, (char) => (char === "\n" ? "\\n" : `\\${char}`)) : value;
 
-const series = (name: string, labels: Labels): string => {
-  const pairs = Object.entries(labels).map(([key, value]) => `${key}="${escaped(value)}"`);
-  return pairs.length === 0 ? name : `${name}{${pairs.join(",")}}`;
+/** `{a="1",b="2"}`, or nothing without labels. */
+const series = (labels: Labels): string => {
+  let text = "";
+  for (const key in labels) text += `${text === "" ? "{" : ","}${key}="${escaped(labels[key]!)}"`;
+  return text === "" ? "" : `${text}}`;
+};
+
+/** One series of a histogram. */
+interface Durations {
+  readonly labels: Labels;
+  /** Per bucket alone, not added up; the last is for what is longer than all. */
+  readonly counts: number[];
+  sum: number;
+}
+
+const NO_LABELS: Labels = {};
+
+const histogramLines = (name: string, { labels, counts, sum }: Durations): readonly string[] => {
+  let seen = 0;
+  const buckets = counts.map((count, at) => {
+    seen += count;
+    return `${name}_bucket${series({ ...labels, le: String(BUCKETS[at] ?? "+Inf") })} ${seen}`;
+  });
+  const key = series(labels);
+  return [...buckets, `${name}_sum${key} ${sum}`, `${name}_count${key} ${seen}`];
 };
 
 const shown = (value: number): string => (Number.isNaN(value) ? "NaN" : String(value));
@@ -74,33 +99,41 @@ const shown = (value: number): string => (Number.isNaN(value) ? "NaN" : String(v
 /** Numbers of one server. */
 export const createMetrics = (): Metrics => {
   const families = new Map<string, Family>(
-    Object.entries(NAMES).map(([name, [kind, help]]) => [name, { kind, help, series: new Map<string, number>() }]),
+    Object.entries(NAMES).map(([name, [kind, help]]) => [
+      name,
+      { kind, help, series: new Map<string, number>(), durations: new Map<string, Durations>() },
+    ]),
   );
   const gauges = new Map<string, () => number>();
-  const bump = (family: string, key: string, by: number): void => {
-    const { series: values } = families.get(family)!;
-    values.set(key, (values.get(key) ?? 0) + by);
-  };
   return {
-    add: (name, by = 1, labels = {}) => bump(name, series(`r1reward_${name}`, labels), by),
-    observe(name, seconds, labels = {}) {
-      const full = `r1reward_${name}`;
-      for (const le of BUCKETS)
-        bump(name, series(`${full}_bucket`, { ...labels, le: String(le) }), seconds <= le ? 1 : 0);
-      bump(name, series(`${full}_bucket`, { ...labels, le: "+Inf" }), 1);
-      bump(name, series(`${full}_sum`, labels), seconds);
-      bump(name, series(`${full}_count`, labels), 1);
+    add(name, by = 1, labels = NO_LABELS) {
+      const values = families.get(name)!.series;
+      const key = series(labels);
+      values.set(key, (values.get(key) ?? 0) + by);
+    },
+    observe(name, seconds, labels = NO_LABELS) {
+      const { durations } = families.get(name)!;
+      const key = series(labels);
+      let own = durations.get(key);
+      if (own === undefined) {
+        own = { labels, counts: new Array<number>(BUCKETS.length + 1).fill(0), sum: 0 };
+        durations.set(key, own);
+      }
+      const at = BUCKETS.findIndex((le) => seconds <= le);
+      own.counts[at < 0 ? BUCKETS.length : at]! += 1;
+      own.sum += seconds;
     },
     gauge: (name, read) => void gauges.set(name, read),
     total: (name) => [...families.get(name)!.series.values()].reduce((sum, value) => sum + value, 0),
     render() {
       const lines: string[] = [];
-      for (const [name, { kind, help, series: values }] of families) {
+      for (const [name, { kind, help, series: values, durations }] of families) {
         const read = gauges.get(name);
         if (kind === "gauge" && read === undefined) continue;
         lines.push(`# HELP r1reward_${name} ${help}`, `# TYPE r1reward_${name} ${kind}`);
         if (read !== undefined) lines.push(`r1reward_${name} ${shown(read())}`);
-        for (const [key, value] of values) lines.push(`${key} ${shown(value)}`);
+        for (const [key, value] of values) lines.push(`r1reward_${name}${key} ${shown(value)}`);
+        for (const own of durations.values()) lines.push(...histogramLines(`r1reward_${name}`, own));
       }
       return `${lines.join("\n")}\n`;
     },

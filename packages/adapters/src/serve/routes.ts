@@ -19,18 +19,23 @@ export interface Router {
   readonly onError: (error: unknown) => void;
 }
 
+interface Target {
+  readonly path: string;
+  readonly query: URLSearchParams;
+}
+
 interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly url: URL;
+  readonly target: Target;
 }
 
-const urlOf = (request: IncomingMessage): URL => {
-  try {
-    return new URL(request.url ?? "/", "http://localhost");
-  } catch {
-    throw new WireError(400, "path: expected one");
-  }
+/** Path and query of a request's target. A target that is a whole address, as proxies send it, is known by no route. */
+const targetOf = ({ url = "/" }: IncomingMessage): Target => {
+  const cut = url.indexOf("?");
+  return cut < 0
+    ? { path: url, query: new URLSearchParams() }
+    : { path: url.slice(0, cut), query: new URLSearchParams(url.slice(cut + 1)) };
 };
 
 const formatFor = (router: Router, method: string, path: string): WireFormat => {
@@ -43,15 +48,18 @@ const formatFor = (router: Router, method: string, path: string): WireFormat => 
 
 const isJsonLines = (work: { readonly kind: string }): boolean => "stream" in work && work.stream !== undefined;
 
-const wireRequest = async (router: Router, { request, url }: Exchange, format: WireFormat): Promise<WireRequest> => {
+const wireRequest = async (router: Router, { request, target }: Exchange, format: WireFormat): Promise<WireRequest> => {
   const bytes = await readBody(request, router.budget);
   const msgpack = isMsgpack(request, format.msgpack === true);
+  let known: string | undefined;
   return {
     method: request.method ?? "GET",
-    path: url.pathname,
-    query: new Map(url.searchParams),
+    path: target.path,
+    query: new Map(target.query),
     body: decodeBody(bytes, msgpack),
-    digest: digest(bytes),
+    get digest() {
+      return (known ??= digest(bytes)); // most requests never ask for it
+    },
     msgpack,
     groupSize: router.groupSize,
   };
@@ -135,14 +143,14 @@ export const answer = async (router: Router, request: IncomingMessage, response:
   let format: WireFormat | undefined;
   response.on("error", () => undefined); // the client left while it was written to
   try {
-    const url = urlOf(request);
-    const isHealth = url.pathname === "/healthz";
+    const target = targetOf(request);
+    const isHealth = target.path === "/healthz";
     // A page in somebody's browser has no business here, whatever it can reach.
     if (request.headers.origin !== undefined) throw new WireError(403, "requests from browsers are refused");
-    if (!isHealth && !router.allowed(request, url.searchParams)) throw new WireError(401, "expected a valid token");
-    if (request.method === "GET" && own(router, response, url.pathname)) return;
-    format = formatFor(router, request.method ?? "GET", url.pathname);
-    await serve(router, { request, response, url }, format);
+    if (!isHealth && !router.allowed(request, target.query)) throw new WireError(401, "expected a valid token");
+    if (request.method === "GET" && own(router, response, target.path)) return;
+    format = formatFor(router, request.method ?? "GET", target.path);
+    await serve(router, { request, response, target }, format);
   } catch (error) {
     refuse(router, { response, format }, error);
   }

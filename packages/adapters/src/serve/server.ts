@@ -1,5 +1,4 @@
 /** The reward server. */
-import { setMaxListeners } from "node:events";
 import { createServer, type Server } from "node:http";
 import { isIPv6, type AddressInfo } from "node:net";
 import { ConfigError, messageOf, redact, type GroupComparison } from "@r1reward/core";
@@ -97,7 +96,7 @@ interface Parts {
   readonly desk: Desk;
   readonly watch: Watch;
   readonly journal: Journal | undefined;
-  readonly closing: AbortController;
+  readonly closing: { now: boolean; readonly waiting: Set<() => void> };
   readonly budget: { readonly maxBodyBytes: number; readonly maxBytesInFlight: number; inFlight: number };
 }
 
@@ -122,8 +121,7 @@ const assemble = async (options: ServeRewardsOptions, limits: ServeLimits): Prom
     events: eventsOf(options, { metrics, watch, journal }),
   });
   const gate = createGate(limits.maxHeld);
-  const closing = new AbortController();
-  setMaxListeners(0, closing.signal); // every held request waits for it
+  const closing: Parts["closing"] = { now: false, waiting: new Set() };
   const budget = { maxBodyBytes: limits.maxBodyBytes, maxBytesInFlight: limits.maxBytesInFlight, inFlight: 0 };
   metrics.gauge("held_requests", gate.held);
   metrics.gauge("open_groups", () => rendezvous.counts().open);
@@ -131,7 +129,8 @@ const assemble = async (options: ServeRewardsOptions, limits: ServeLimits): Prom
   metrics.gauge("bytes_in_flight", () => budget.inFlight);
   const pairs: Desk["pairs"] = createJobs({ clock, retainMs, most: limits.maxFrozen });
   const resolve: Desk["resolve"] = ({ prompt }) => resolveQuestion(prompt, dataset);
-  const desk: Desk = { rendezvous, pairs, scorer, resolve, gate, metrics, clock, limits, closing: closing.signal };
+  const ending = { closing: closing.waiting, isClosing: () => closing.now };
+  const desk: Desk = { rendezvous, pairs, scorer, resolve, gate, metrics, clock, limits, ...ending };
   if (journal !== undefined) {
     const groups = recover(journal, rendezvous, clock);
     if (groups > 0) onEvent?.({ kind: "recovered", groups });
@@ -187,7 +186,8 @@ const statsOf = ({ desk, watch }: Parts, draining: boolean): ServeStats => {
 };
 
 const closeAll = async ({ desk, journal, closing }: Parts, server: Server): Promise<void> => {
-  closing.abort();
+  closing.now = true;
+  for (const release of [...closing.waiting]) release();
   await new Promise((resolve) => setTimeout(resolve, 20)); // lets the 503s out
   await new Promise<void>((resolve) => {
     server.close(() => resolve());

@@ -21,12 +21,16 @@ interface Window {
 
 const window = (length = WINDOW): Window => {
   const values: number[] = [];
+  let [next, total] = [0, 0];
   return {
     add(value) {
-      values.push(value);
-      if (values.length > length) values.shift();
+      total += value - (values[next] ?? 0);
+      values[next] = value;
+      next = (next + 1) % length;
+      // Rounding is not carried on for ever.
+      if (next === 0) total = values.reduce((sum, one) => sum + one, 0);
     },
-    mean: () => (values.length === 0 ? NaN : values.reduce((sum, value) => sum + value, 0) / values.length),
+    mean: () => (values.length === 0 ? NaN : total / values.length),
     size: () => values.length,
   };
 };

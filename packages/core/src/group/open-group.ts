@@ -46,6 +46,7 @@ interface State {
 const MAX_ROUNDS = 1000;
 
 const nextPairs = (state: State, schedule: Schedule, asked: readonly Asked[], round: number) => {
+  if (schedule.next === undefined) return [];
   const { roster, plan, settings } = state;
   const { fixed } = roster;
   const size = { responses: roster.texts.length - fixed, fixed };
@@ -58,7 +59,7 @@ const nextPairs = (state: State, schedule: Schedule, asked: readonly Asked[], ro
     return { first: position.get(first)!, second: position.get(second)!, monitor, p: firstWins };
   });
   const known = { size, round, outcomes, strengths: nodes.map((node) => strengths[node]!) };
-  return checkPairs(schedule, schedule.next?.(known, plan.random(round)) ?? [], size).map((pair) => ({
+  return checkPairs(schedule, schedule.next(known, plan.random(round)), size).map((pair) => ({
     ...pair,
     first: nodes[pair.first]!,
     second: nodes[pair.second]!,

@@ -1,5 +1,5 @@
 /** Entries of one request that answer the same prompt are a group. */
-import type { BadEntry, Submission } from "../types.ts";
+import type { BadEntry, Submission, WireRequest } from "../types.ts";
 
 type Entry = Submission | BadEntry;
 
@@ -9,11 +9,11 @@ const promptOf = (entry: Entry): string | undefined =>
 /**
  * Names the groups in a request: contiguous entries with the same prompt. With a known group size a run that is no
  * multiple of it is left to the rendezvous, for the rest of it comes in another request; without one a run of one is.
- * `digest` names the request, so that a repeat of it finds its groups again.
+ * The digest names the request, so that a repeat of it finds its groups again.
  */
 export const batched = (
   entries: readonly Entry[],
-  { digest, groupSize }: { readonly digest: string; readonly groupSize: number | undefined },
+  request: Pick<WireRequest, "digest" | "groupSize">,
 ): readonly Entry[] => {
   const named: Entry[] = [...entries];
   for (let start = 0; start < entries.length;) {
@@ -21,10 +21,10 @@ export const batched = (
     let end = start + 1;
     while (end < entries.length && prompt !== undefined && promptOf(entries[end]!) === prompt) end += 1;
     const length = end - start;
-    const size = groupSize ?? length;
+    const size = request.groupSize ?? length;
     const whole = prompt !== undefined && length > 1 && length % size === 0 && size <= 256;
     for (let at = start; whole && at < end; at++) {
-      const group = `${digest}#${Math.floor((at - start) / size)}@${start}`;
+      const group = `${request.digest}#${Math.floor((at - start) / size)}@${start}`;
       named[at] = { ...(entries[at] as Submission), group, member: String(at), size };
     }
     start = end;

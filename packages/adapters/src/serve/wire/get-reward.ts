@@ -67,12 +67,12 @@ export const getRewardFormat: WireFormat = {
   ],
   // OpenRLHF waits 180 s and tries 5 times, a second apart.
   hold: { holdMs: 150_000, groupMs: 100_000, maxSheds: 3, retryAfterMs: 900 },
-  decode({ body, digest, groupSize }) {
-    const fields = bodyOf(body);
+  decode(request) {
+    const fields = bodyOf(request.body);
     const entries = Array.from({ length: lengthOf(fields) }, (_, at) => entryOf(fields, at));
     // align-anything waits 100 s and tries 3 times.
     const hold = Array.isArray(fields["responses"]) ? { holdMs: 90_000, groupMs: 60_000, maxSheds: 1 } : {};
-    return { kind: "judge", submissions: batched(entries, { digest, groupSize }), hold, encode };
+    return { kind: "judge", submissions: batched(entries, request), hold, encode };
   },
   refuse: (_status, message) => ({ error: message, rewards: [] }),
 };

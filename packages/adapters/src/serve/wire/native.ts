@@ -12,6 +12,7 @@ import type {
   Submission,
   WireFormat,
   WireReply,
+  WireRequest,
   Work,
 } from "../types.ts";
 import { badRequest } from "../wire-error.ts";
@@ -119,10 +120,10 @@ const groupsOf = (fields: Fields): readonly Fields[] =>
     throw badRequest(`groups[${at}]: expected an object`);
   });
 
-const rewards = (fields: Fields, digest: string, streamed: boolean): Work => {
+const rewards = (fields: Fields, request: WireRequest, streamed: boolean): Work => {
   if (!("groups" in fields)) return single(fields);
   const groups = groupsOf(fields);
-  const members = groups.map((group, at) => membersOf(group, `${digest}#${at}`));
+  const members = groups.map((group, at) => membersOf(group, `${request.digest}#${at}`));
   const owner = members.flatMap((list, group) => list.map((_, member) => ({ group, member })));
   const starts = members.map((_, at) => members.slice(0, at).reduce((sum, list) => sum + list.length, 0));
   const encode = ({ results }: Outcome): WireReply => {
@@ -157,9 +158,9 @@ export const nativeFormat: WireFormat = {
     { method: "POST", path: "/v1/compare" },
   ],
   hold: { holdMs: 120_000, groupMs: 60_000, maxSheds: 0, retryAfterMs: 100 },
-  decode({ path, body, digest }) {
-    const fields = bodyOf(body);
-    if (path === "/v1/compare") return compare(fields);
-    return rewards(fields, digest, path === "/v1/rewards:stream");
+  decode(request) {
+    const fields = bodyOf(request.body);
+    if (request.path === "/v1/compare") return compare(fields);
+    return rewards(fields, request, request.path === "/v1/rewards:stream");
   },
 };

@@ -153,12 +153,13 @@ export const nemoGymFormat: WireFormat = {
   ],
   // Its own agents have no timeout. A trainer that gives up after 30 s (axolotl) needs a shorter hold.
   hold: { holdMs: 900_000, groupMs: 300_000, maxSheds: 0, retryAfterMs: 500 },
-  decode({ path, body, digest }) {
+  decode(request) {
+    const { path, body } = request;
     if (path === "/reverify_mode") return { kind: "reply", reply: { body: "unknown" } };
     if (path === "/seed_session") return { kind: "reply", reply: { body: {} } };
     const fields = bodyOf(body);
     if (path === "/aggregate_metrics") return aggregate(fields);
-    return path === "/compare" ? compare(fields, digest) : verify(fields);
+    return path === "/compare" ? compare(fields, request.digest) : verify(fields);
   },
   refuse: (_status, message) => ({ detail: message }),
 };
