@@ -47,7 +47,16 @@ export * from "./model/index.ts";
 export { inlineMedia, type InlineMediaOptions } from "./media/inline.ts";
 export { defaultMediaLimits, type MediaLimits } from "./media/limits.ts";
 export { readImageHeader, type ImageHeader } from "./media/header.ts";
-export { smartResize, type ImageSize, type SmartResizeOptions } from "./media/smart-resize.ts";
+export {
+  pixelBudget,
+  referenceSize,
+  roundHalfEven,
+  smartResize,
+  type ImageSize,
+  type SmartResizeOptions,
+} from "./media/smart-resize.ts";
+export { decodeBase64 } from "./media/base64.ts";
+export { loadMessages } from "./load-messages.ts";
 
 // data
 export { defineDatasetFormat, type DatasetFormat, type DatasetRow, type RowContext } from "./dataset/format.ts";

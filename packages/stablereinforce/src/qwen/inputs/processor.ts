@@ -1,0 +1,110 @@
+/** Pictures and videos to patches, as transformers' Qwen2-VL processors (5.23, Pillow backend) make them. */
+import { ConfigError, MediaError, pixelBudget, referenceSize, smartResize } from "@r1reward/core";
+import type { ImageSize } from "@r1reward/core";
+import { normaliser, patchify } from "./patchify.ts";
+import { toRgb } from "./pixels.ts";
+import { processorOptions, type ResolvedProcessorOptions } from "./processor-options.ts";
+import { resizeBicubic, type RgbImage } from "./resample.ts";
+import type { Grid, PixelImage, ProcessorOptions, QwenProcessor } from "./types.ts";
+
+interface Budget {
+  readonly factor: number;
+  readonly minPixels: number;
+  readonly maxPixels: number;
+}
+
+/**
+ * The size after the processor's own resize. It differs from `smartResize` (the rule of `qwen-vl-utils`) where a side
+ * rounds to nothing: `qwen-vl-utils` then takes one row of patches, the processor scales the whole picture up.
+ *
+ * @throws MediaError `too-elongated`
+ */
+export const processorSize = (height: number, width: number, budget: Budget): ImageSize => {
+  const size = smartResize(height, width, budget);
+  const { factor, minPixels } = budget;
+  if (Math.min(height, width) > factor / 2) return size;
+  const beta = Math.sqrt(minPixels / (height * width));
+  const up = (side: number): number => Math.ceil((side * beta) / factor) * factor;
+  return { height: up(height), width: up(width) };
+};
+
+/** The sizes a picture goes through, the last one being what is cut into patches. */
+const steps = (height: number, width: number, budget: Budget, isReference: boolean): readonly ImageSize[] => {
+  if (!isReference) return [processorSize(height, width, budget)];
+  // `referenceSize` with everything allowed in its second step is the first step alone.
+  const first = referenceSize(height, width, { ...budget, minPixels: 1, maxPixels: 2 ** 40 });
+  return [first, processorSize(first.height, first.width, budget)];
+};
+
+const sameSize = (frames: readonly PixelImage[]): PixelImage => {
+  const [first, ...rest] = frames;
+  if (first === undefined) throw new MediaError("no-frames", "video: expected at least 1 frame, got 0");
+  rest.forEach(({ width, height }, i) => {
+    if (width === first.width && height === first.height) return;
+    const sizes = `${first.width}×${first.height}, got ${width}×${height}`;
+    throw new MediaError("size-mismatch", `video: frame ${i + 1}: expected the size of frame 0, ${sizes}`);
+  });
+  return first;
+};
+
+const budgets = (options: ResolvedProcessorOptions): { readonly image: Budget; readonly video: Budget } => {
+  const factor = options.patchSize * options.mergeSize;
+  const { minPixels, maxPixels, videoMinPixels, videoMaxPixels } = options;
+  return {
+    image: pixelBudget({ factor, minPixels, maxPixels }),
+    video: pixelBudget({ factor, minPixels: videoMinPixels, maxPixels: videoMaxPixels }),
+  };
+};
+
+/**
+ * A processor of pictures and videos. Resizing is Pillow's bicubic with bytes rounded after each pass, transparency shows
+ * white, values are rescaled and normalised in float32: the same bits as transformers with Pillow.
+ *
+ * @throws ConfigError for options that cannot work
+ */
+export const qwenProcessor = (options: ProcessorOptions = {}): QwenProcessor => {
+  const resolved = processorOptions(options);
+  const { patchSize, temporalPatchSize, resize } = resolved;
+  const { image: imageBudget, video: videoBudget } = budgets(resolved);
+  const table = normaliser(resolved.mean, resolved.std);
+  const isReference = resize === "reference";
+  const sized = (pixels: PixelImage, budget: Budget, where: string): RgbImage =>
+    steps(pixels.height, pixels.width, budget, isReference).reduce(
+      (image, { height, width }) => resizeBicubic(image, height, width),
+      toRgb(pixels, where),
+    );
+  const gridOf = (frames: number, size: readonly [number, number], budget: Budget): Grid => {
+    const { height, width } = steps(...size, budget, isReference).at(-1)!;
+    return [Math.ceil(frames / temporalPatchSize), height / patchSize, width / patchSize];
+  };
+  return {
+    options: resolved,
+    patchLength: 3 * temporalPatchSize * patchSize * patchSize,
+    imageGrid: (height, width) => gridOf(1, [height, width], imageBudget),
+    videoGrid: (frames, height, width) => {
+      if (Number.isSafeInteger(frames) && frames > 0) return gridOf(frames, [height, width], videoBudget);
+      throw new MediaError("no-frames", `video: expected a positive number of frames, got ${frames}`);
+    },
+    image: (pixels) => patchify([sized(pixels, imageBudget, "image")], resolved, table),
+    video: (frames) => {
+      sameSize(frames);
+      return patchify(
+        frames.map((frame, i) => sized(frame, videoBudget, `video: frame ${i}`)),
+        resolved,
+        table,
+      );
+    },
+  };
+};
+
+/**
+ * Tokens that an image or video of this grid takes in the prompt: one for each merged block of patches.
+ *
+ * @throws ConfigError when the grid does not divide into blocks
+ */
+export const mediaTokenCount = ([t, h, w]: Grid, mergeSize = 2): number => {
+  const count = (t * h * w) / (mergeSize * mergeSize);
+  const isWhole = [t, h, w, h / mergeSize, w / mergeSize].every((n) => Number.isSafeInteger(n) && n > 0);
+  if (isWhole && Number.isSafeInteger(count)) return count;
+  throw new ConfigError(`grid: expected positive integers with sides divisible by ${mergeSize}, got ${t}×${h}×${w}`);
+};
