@@ -1,0 +1,64 @@
+/**
+ * Critiques for the cold start (paper, section on long chains of thought), written from the scene itself: what is seen in
+ * reading order, what the question asks, what is true, what each answer says, which is better.
+ */
+import { ConfigError } from "../errors.ts";
+import { capital } from "./question.ts";
+import { cellName, looksText, type Scene } from "./vocabulary.ts";
+import type { ShapesRecord } from "./record.ts";
+
+/** How a critique is put. */
+export interface ShapesReasoningOptions {
+  /** Which of the phrasings, from 0; told by the pair's index unless given. */
+  readonly phrasing?: number | undefined;
+}
+
+/** `large red circle top left; small blue square middle; text 7 bottom right`: all that is there, in reading order. */
+export const describeScene = ({ shapes, label }: Scene): string => {
+  const entries = shapes.map((shape) => ({ cell: shape.cell, text: `${looksText(shape)} ${cellName(shape.cell)}` }));
+  if (label !== undefined) entries.push({ cell: label.cell, text: `text ${label.text} ${cellName(label.cell)}` });
+  return entries
+    .sort((a, b) => a.cell - b.cell)
+    .map(({ text }) => text)
+    .join("; ");
+};
+
+type Phrasing = (record: ShapesRecord) => string;
+
+const better = ({ truth }: ShapesRecord): number => truth + 1;
+
+const PHRASINGS: readonly Phrasing[] = [
+  (record) =>
+    `I see: ${describeScene(record.scene)}. The question asks for ${record.asks}. ${record.finding} ` +
+    `Answer 1 says ${record.values[0]}. Answer 2 says ${record.values[1]}. ` +
+    `${capital(record.values[record.truth])} is true, so answer ${better(record)} is better.`,
+  (record) =>
+    `The picture shows: ${describeScene(record.scene)}. Asked for is ${record.asks}. ${record.finding} ` +
+    `The first answer claims ${record.values[0]}, the second answer claims ${record.values[1]}. ` +
+    `Answer ${better(record)} is better.`,
+  (record) =>
+    `There is: ${describeScene(record.scene)}. I look for ${record.asks}. ${record.finding} ` +
+    `Answer 1: ${record.values[0]}, ${record.truth === 0 ? "right" : "wrong"}. ` +
+    `Answer 2: ${record.values[1]}, ${record.truth === 1 ? "right" : "wrong"}. ` +
+    `Therefore answer ${better(record)} is better.`,
+  (record) =>
+    `The question is about ${record.asks}. In the picture: ${describeScene(record.scene)}. ${record.finding} ` +
+    `One answer says ${record.values[0]}, the other says ${record.values[1]}. ` +
+    `The better answer is answer ${better(record)}.`,
+];
+
+/** Number of phrasings. */
+export const SHAPES_PHRASINGS = PHRASINGS.length;
+
+/**
+ * A critique of the pair in the grammar `<think>…</think><answer>1|2</answer>`: always right, and `statedWinner` reads the
+ * same winner out of the thought. For a critique of the answers the other way round, swap the record first.
+ *
+ * @throws ConfigError for a phrasing that does not exist
+ */
+export const shapesReasoning = (record: ShapesRecord, options: ShapesReasoningOptions = {}): string => {
+  const { phrasing = Math.floor(record.index / 2) % PHRASINGS.length } = options;
+  const phrase = PHRASINGS[phrasing];
+  if (phrase === undefined) throw new ConfigError(`phrasing: expected 0 to ${PHRASINGS.length - 1}, got ${phrasing}`);
+  return `<think>${phrase(record)}</think><answer>${better(record)}</answer>`;
+};
