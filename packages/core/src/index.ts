@@ -49,7 +49,6 @@ export { defaultMediaLimits, type MediaLimits } from "./media/limits.ts";
 export { readImageHeader, type ImageHeader } from "./media/header.ts";
 export {
   pixelBudget,
-  referenceSize,
   roundHalfEven,
   smartResize,
   type ImageSize,

@@ -1,5 +1,5 @@
 /** Pictures and videos to patches, as transformers' Qwen2-VL processors (5.23, Pillow backend) make them. */
-import { ConfigError, MediaError, pixelBudget, referenceSize, smartResize } from "@r1reward/core";
+import { ConfigError, MediaError, pixelBudget, smartResize } from "@r1reward/core";
 import type { ImageSize } from "@r1reward/core";
 import { normaliser, patchify } from "./patchify.ts";
 import { toRgb } from "./pixels.ts";
@@ -28,11 +28,11 @@ export const processorSize = (height: number, width: number, budget: Budget): Im
   return { height: up(height), width: up(width) };
 };
 
-/** The sizes a picture goes through, the last one being what is cut into patches. */
+/** The sizes a picture goes through, the last one being what is cut into patches; `qwen-vl-utils` has its own budget. */
 const steps = (height: number, width: number, budget: Budget, isReference: boolean): readonly ImageSize[] => {
   if (!isReference) return [processorSize(height, width, budget)];
-  // `referenceSize` with everything allowed in its second step is the first step alone.
-  const first = referenceSize(height, width, { ...budget, minPixels: 1, maxPixels: 2 ** 40 });
+  const block = budget.factor ** 2;
+  const first = smartResize(height, width, { factor: budget.factor, minPixels: 4 * block, maxPixels: 16_384 * block });
   return [first, processorSize(first.height, first.width, budget)];
 };
 
@@ -69,7 +69,7 @@ export const qwenProcessor = (options: ProcessorOptions = {}): QwenProcessor => 
   const table = normaliser(resolved.mean, resolved.std);
   const isReference = resize === "reference";
   const sized = (pixels: PixelImage, budget: Budget, where: string): RgbImage =>
-    steps(pixels.height, pixels.width, budget, isReference).reduce(
+    steps(pixels.height, pixels.width, budget, isReference).reduce<RgbImage>(
       (image, { height, width }) => resizeBicubic(image, height, width),
       toRgb(pixels, where),
     );
