@@ -10,4 +10,4 @@ export {
 } from "./params.ts";
 export { transformer, type ForwardOptions, type Transformer } from "./transformer.ts";
 export { valueAndParamGrads, type ValueAndParamGrads } from "./grads.ts";
-export { fromLlama, toLlama, type ReadTensor } from "./llama.ts";
+export { fromLlama, toLlama, type FromLlamaOptions, type ReadTensor } from "./llama.ts";

@@ -1,6 +1,6 @@
 /** Parts of a transformer in plain functional TensorFlow.js, so that every backend and the tracer run the same text. */
 import * as tf from "@tensorflow/tfjs-core";
-import { attention } from "../ops/attention.ts";
+import { attention, type AttentionOptions } from "../ops/attention.ts";
 import type { FullConfig } from "./config.ts";
 
 /** Added to the score of a position that must not be seen. Finite, so that a fully masked row is no NaN. */
@@ -42,8 +42,11 @@ export interface Heads {
   readonly v: tf.Tensor;
 }
 
+/** How many heads there are, and their size. */
+export type HeadSizes = Pick<FullConfig, "heads" | "kvHeads" | "headSize">;
+
 /** Splits the joint projection `[…, (H + 2K)·d]` into heads and turns queries and keys. */
-export const splitHeads = (joint: tf.Tensor, rotary: Rotary, c: FullConfig): Heads => {
+export const splitHeads = (joint: tf.Tensor, rotary: Rotary, c: HeadSizes): Heads => {
   const heads = tf.reshape(joint, [...joint.shape.slice(0, -1), c.heads + 2 * c.kvHeads, c.headSize]);
   const axis = heads.rank - 2;
   const [turning, v] = tf.split(heads, [c.heads + c.kvHeads, c.kvHeads], axis) as [tf.Tensor, tf.Tensor];
@@ -53,17 +56,21 @@ export const splitHeads = (joint: tf.Tensor, rotary: Rotary, c: FullConfig): Hea
 
 const byHead = (x: tf.Tensor): tf.Tensor => tf.transpose(x, [0, 2, 1, 3]);
 
+/** Attention over whole sequences. Heads `[B, T, H or K, d]` → `[B, T, H·d]`. */
+export const attendWith = ({ q, k, v }: Heads, options: AttentionOptions): tf.Tensor => {
+  const [batch = 0, length = 0, heads = 0, size = 0] = q.shape;
+  const mixed = attention(byHead(q), byHead(k), byHead(v), options);
+  return tf.reshape(byHead(mixed), [batch, length, heads * size]);
+};
+
 /**
  * Causal attention over whole sequences. Heads `[B, T, H or K, d]`.
  *
  * @param bias Added to the scores, `[B, 1, T, T]`: what hides padding.
  * @returns `[B, T, H·d]`.
  */
-export const attend = ({ q, k, v }: Heads, bias: tf.Tensor | undefined, c: FullConfig): tf.Tensor => {
-  const [batch = 0, length = 0] = q.shape;
-  const mixed = attention(byHead(q), byHead(k), byHead(v), { causal: true, bias });
-  return tf.reshape(byHead(mixed), [batch, length, c.heads * c.headSize]);
-};
+export const attend = (heads: Heads, bias: tf.Tensor | undefined, _c: FullConfig): tf.Tensor =>
+  attendWith(heads, { causal: true, bias });
 
 /** `down(silu(gate(x)) · up(x))` (arXiv 2002.05202). `[…, D]` → `[…, D]`. */
 export const swiglu = (x: tf.Tensor, gateUp: tf.Tensor, down: tf.Tensor): tf.Tensor => {

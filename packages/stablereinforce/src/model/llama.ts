@@ -1,7 +1,7 @@
 /** Between this package's parameters and the tensors of a Hugging Face checkpoint of the Llama or Qwen2 family. */
 import type { HostTensor } from "../engine/tensor.ts";
 import { CheckpointError } from "../errors.ts";
-import { toFloat32, fromFloat32, type FloatDtype } from "../safetensors/values.ts";
+import { assertFinite, fromFloat32, toFloat32, type FloatDtype } from "../safetensors/values.ts";
 import type { SafetensorsTensor } from "../safetensors/types.ts";
 import { fullConfig, type FullConfig, type TransformerConfig } from "./config.ts";
 import type { LayerParams, TransformerParams } from "./params.ts";
@@ -19,6 +19,21 @@ const transposed = (data: Float32Array, rows: number, columns: number): Float32A
   }
   return result;
 };
+
+/** How weights are read. */
+export interface FromLlamaOptions {
+  /** What errors call the checkpoint: its path, say. `checkpoint` by default. */
+  readonly file?: string | undefined;
+}
+
+/** Refuses tensors of NaN or Inf: one of them makes every loss NaN, and later nothing says where it came from. */
+const finiteFrom =
+  (read: ReadTensor, file: string): ReadTensor =>
+  async (name) => {
+    const tensor = await read(name);
+    assertFinite(file, name, tensor);
+    return tensor;
+  };
 
 /** A tensor as float32, its shape checked before it is converted. */
 const readAs = async (read: ReadTensor, name: string, shape: readonly number[]): Promise<Float32Array> => {
@@ -79,13 +94,15 @@ const readLayer = async (read: ReadTensor, c: FullConfig, index: number): Promis
 /**
  * Parameters from a checkpoint with Hugging Face's names, converted to float32.
  *
- * @throws CheckpointError `missing-tensor`, `shape-mismatch`; ConfigError.
+ * @throws CheckpointError `missing-tensor`, `shape-mismatch`, `not-finite`; ConfigError.
  */
 export const fromLlama = async (
   config: TransformerConfig,
-  read: ReadTensor,
+  source: ReadTensor,
+  options: FromLlamaOptions = {},
 ): Promise<TransformerParams<HostTensor>> => {
   const c = fullConfig(config);
+  const read = finiteFrom(source, options.file ?? "checkpoint");
   const layers: LayerParams<HostTensor>[] = [];
   for (let i = 0; i < c.layers; i++) layers.push(await readLayer(read, c, i));
   const table = [c.vocabSize, c.hiddenSize] as const;

@@ -85,7 +85,7 @@ export const namedParams = <T>(params: TransformerParams<T>): ReadonlyMap<string
 };
 
 /** Numbers of the standard normal distribution (Box and Muller), from one seed. */
-const normals = (seed: number): (() => number) => {
+export const normals = (seed: number): (() => number) => {
   const rng = xoroshiro128plus(seed);
   let spare: number | null = null;
   return () => {

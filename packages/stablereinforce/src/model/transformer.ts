@@ -5,6 +5,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fullConfig, type FullConfig, type TransformerConfig } from "./config.ts";
 import { embedding } from "../ops/embedding.ts";
+import { moveRows } from "../ops/rows.ts";
 import { rmsNorm } from "../ops/rms-norm.ts";
 import { tokenLogp } from "../ops/token-logp.ts";
 import { attend, MASKED, rotaryTables, splitHeads, swiglu, type Heads, type Rotary } from "./layers.ts";
@@ -65,6 +66,16 @@ export const unembed = (x: tf.Tensor, params: TransformerParams<tf.Tensor>, c: F
   return tf.reshape(tf.matMul(rows, headOf(params), false, true), [...x.shape.slice(0, -1), c.vocabSize]);
 };
 
+/** Tokens whose log-probability is wanted, S of them, wherever they stand in a batch `[B, T]`. All int32. */
+export interface ScoredTokens {
+  /** `[S]` place b·T + t of the token *before* each one, −1 for none. No place occurs twice. */
+  readonly before: tf.Tensor;
+  /** `[B·T]` which of the S each place comes before, −1 for none. */
+  readonly inverse: tf.Tensor;
+  /** `[S]` their ids. */
+  readonly targets: tf.Tensor;
+}
+
 /** A model's functions. They are pure: parameters in, tensors out. */
 export interface Transformer {
   readonly config: FullConfig;
@@ -78,6 +89,16 @@ export interface Transformer {
     params: TransformerParams<tf.Tensor>,
     tokens: tf.Tensor,
     mask: tf.Tensor,
+    options?: ForwardOptions,
+  ) => tf.Tensor;
+  /**
+   * Log-probability in nats of some tokens given those before them; the head sees no others. 0 where
+   * `before` is −1. Tokens `[B, T]` → `[S]`.
+   */
+  readonly scored: (
+    params: TransformerParams<tf.Tensor>,
+    tokens: tf.Tensor,
+    wanted: ScoredTokens,
     options?: ForwardOptions,
   ) => tf.Tensor;
   /** Mean negative log-probability over the masked tokens; 0 when the mask is empty. → scalar. */
@@ -111,10 +132,16 @@ export const transformer = (config: TransformerConfig): Transformer => {
     const padded = tf.concat([tf.zeros([batch, 1]), given], 1);
     return tf.mul(padded, tf.cast(mask, "float32"));
   };
+  const scored: Transformer["scored"] = (params, tokens, { before, inverse, targets }, options = {}) => {
+    const all = tf.reshape(hidden(c, params, tokens, options), [-1, c.hiddenSize]);
+    const rows = rmsNorm(moveRows(all, before, inverse), params.norm, c.normEps);
+    const given = tokenLogp(rows, headOf(params), targets);
+    return tf.where(tf.greaterEqual(before, tf.scalar(0, "int32")), given, tf.zerosLike(given));
+  };
   const loss: Transformer["loss"] = (params, tokens, mask, options = {}) => {
     const [batch = 0, length = 0] = tokens.shape;
     const scored = tf.slice(tf.cast(mask, "float32"), [0, 1], [batch, length - 1]); // column 0 is never predicted
     return tf.div(tf.neg(tf.sum(logp(params, tokens, mask, options))), tf.maximum(tf.sum(scored), 1));
   };
-  return { config: c, logits, logp, loss };
+  return { config: c, logits, logp, scored, loss };
 };

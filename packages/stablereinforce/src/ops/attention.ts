@@ -14,7 +14,7 @@ export interface AttentionOptions {
   readonly causal?: boolean | undefined;
   /** Factor on the scores; 1/√d by default. */
   readonly scale?: number | undefined;
-  /** Added to the scores, `[B | 1, 1, T, S]`; carries no gradient. */
+  /** Added to the scores, `[B | 1, 1, T | 1, S]`; carries no gradient. */
   readonly bias?: tf.Tensor | undefined;
   /** Row blocks of causal attention; chosen from T by default. */
   readonly blocks?: number | undefined;
@@ -84,7 +84,8 @@ const unfold = (x: tf.Tensor, s: Sizes, rows: number): tf.Tensor =>
 const biased = (scores: tf.Tensor, block: Block, [s, options]: readonly [Sizes, AttentionOptions]): tf.Tensor => {
   const seen = options.causal === true ? tf.add(scores, causalBias(block, s)) : scores;
   if (options.bias === undefined) return seen;
-  const bias = tf.slice(options.bias, [0, 0, block.from, 0], [-1, -1, block.to - block.from, block.seen]);
+  const rows = options.bias.shape[2] === 1 ? { from: 0, to: 1 } : block;
+  const bias = tf.slice(options.bias, [0, 0, rows.from, 0], [-1, -1, rows.to - rows.from, block.seen]);
   return tf.add(seen, bias);
 };
 

@@ -1,19 +1,11 @@
-/** The two graphs of sampling: reading a prompt into the cache, and one new token for every row. */
+/** The small transformer as the sampler sees it: reading a prompt into the cache, and one new token for every row. */
 import * as tf from "@tensorflow/tfjs-core";
 import { embedding } from "../ops/embedding.ts";
 import type { FullConfig } from "../model/config.ts";
 import { attend, MASKED, rotaryTables, type Heads, type Rotary } from "../model/layers.ts";
 import type { TransformerParams } from "../model/params.ts";
 import { finishLayer, project, unembed } from "../model/transformer.ts";
-import { chooseToken, type Choice, type ChoiceSettings } from "./choose.ts";
-
-/** Keys and values of all layers; L layers, K key/value heads, d head size, C positions. */
-export interface KeysValues {
-  /** One per layer, `[B, K, C, d]`. */
-  readonly keys: tf.Tensor[];
-  /** One per layer, `[B, K, C, d]`. */
-  readonly values: tf.Tensor[];
-}
+import { promptTokens, type Decoder, type DecodeOutputs, type DecodeStep, type KeysValues } from "./decoder.ts";
 
 const tables = (c: FullConfig, rows: number): Rotary => {
   const { cos, sin } = rotaryTables(c, rows);
@@ -25,7 +17,7 @@ const tables = (c: FullConfig, rows: number): Rotary => {
  * Reads prompts: their keys and values, nothing else, since the first new token comes from decoding the last prompt token.
  * Tokens `[P, T]` → keys and values `[P, K, T, d]` per layer.
  */
-export const prefillGraph =
+const prefillGraph =
   (c: FullConfig) =>
   (params: TransformerParams<tf.Tensor>, tokens: tf.Tensor): KeysValues => {
     const length = tokens.shape[1] ?? 0;
@@ -43,30 +35,11 @@ export const prefillGraph =
     return out;
   };
 
-/** What changes from step to step. */
-export interface StepInputs {
-  /** The last token of each row, `[B]` int32. */
-  readonly tokens: tf.Tensor;
-  /** How many positions of the cache each row has filled: the new token's position. `[B]` int32. */
-  readonly positions: tf.Tensor;
-  /** `[B]`, see `chooseToken`. */
-  readonly uniforms: tf.Tensor;
-  /** `[B, V]`, only with a repetition penalty. */
-  readonly seen?: tf.Tensor;
-}
-
-/** What a step gives. */
-export interface StepOutputs extends Choice {
-  /** The rows to write into the cache, `[L, B, K·d]`. */
-  readonly newKeys: tf.Tensor;
-  readonly newValues: tf.Tensor;
-}
-
 /** One token's attention over its row's cache and itself. Heads `[B, H or K, d]` → `[B, H·d]`. */
-const attendCached = (
+export const attendCached = (
   heads: Heads,
   cached: { k: tf.Tensor; v: tf.Tensor; bias: tf.Tensor },
-  c: FullConfig,
+  c: Pick<FullConfig, "heads" | "kvHeads" | "headSize">,
 ): tf.Tensor => {
   const batch = heads.q.shape[0] ?? 0;
   const [group, length] = [c.heads / c.kvHeads, cached.v.shape[2] ?? 0];
@@ -78,17 +51,17 @@ const attendCached = (
   return tf.reshape(mixed, [batch, c.heads * c.headSize]);
 };
 
-/** One step: a new token for every row. The cache is only read; the new rows are written by the caller. */
-export const decodeGraph =
-  (c: FullConfig, settings: ChoiceSettings) =>
-  (params: TransformerParams<tf.Tensor>, step: StepInputs, cache: KeysValues): StepOutputs => {
+/** One step: scores for every row. The cache is only read; the new rows are written by the caller. */
+const decodeGraph =
+  (c: FullConfig) =>
+  (params: TransformerParams<tf.Tensor>, step: DecodeStep, cache: KeysValues): DecodeOutputs => {
     const batch = step.tokens.shape[0] ?? 0;
     const length = cache.values[0]?.shape[2] ?? 0;
     const table = tables(c, length + 1);
     const row = (x: tf.Tensor): tf.Tensor =>
       tf.reshape(tf.gather(x, step.positions as tf.Tensor1D), [batch, 1, c.headSize / 2]);
     const rotary = { cos: row(table.cos), sin: row(table.sin) };
-    const filled = tf.less(tf.range(0, length, 1, "int32"), tf.reshape(step.positions, [batch, 1]));
+    const filled = tf.less(tf.range(0, length, 1, "int32"), tf.reshape(step.filled, [batch, 1]));
     const bias = tf.reshape(tf.mul(tf.sub(1, tf.cast(filled, "float32")), MASKED), [batch, 1, 1, length]);
     let x = embedding(params.embedding, step.tokens);
     const rows: { k: tf.Tensor[]; v: tf.Tensor[] } = { k: [], v: [] };
@@ -99,6 +72,17 @@ export const decodeGraph =
       const cached = { k: cache.keys[i] as tf.Tensor, v: cache.values[i] as tf.Tensor, bias };
       x = finishLayer(x, attendCached(heads, cached, c), layer, c);
     });
-    const choice = chooseToken(unembed(x, params, c), step.uniforms, step.seen, settings);
-    return { ...choice, newKeys: tf.stack(rows.k), newValues: tf.stack(rows.v) };
+    return { logits: unembed(x, params, c), newKeys: tf.stack(rows.k), newValues: tf.stack(rows.v) };
   };
+
+/** The small transformer as the sampler sees it. Prompts have no media and no offset. */
+export const transformerDecoder = (c: FullConfig): Decoder<TransformerParams<tf.Tensor>> => {
+  const prefill = prefillGraph(c);
+  return {
+    vocabSize: c.vocabSize,
+    cache: { layers: c.layers, kvHeads: c.kvHeads, headSize: c.headSize },
+    layPrompts: (prompts, shape) => ({ tokens: promptTokens(prompts, shape) }),
+    prefill: (params, { tokens }) => prefill(params, tokens as tf.Tensor),
+    decode: decodeGraph(c),
+  };
+};

@@ -1,2 +1,7 @@
 /** Qwen2.5-VL's two towers in plain TensorFlow.js. */
+export { parseQwenConfig, type ParseQwenOptions } from "./config.ts";
+export { visionGeometry, visionInputs } from "./geometry.ts";
+export { valueAndNamedGrads } from "./grads.ts";
+export { qwenModel } from "./model.ts";
+export { initQwen, qwenParameterShapes } from "./shapes.ts";
 export type * from "./types.ts";

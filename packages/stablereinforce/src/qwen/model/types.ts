@@ -29,6 +29,8 @@ export interface QwenVisionConfig {
   readonly outSize: number;
   /** Position steps of M-RoPE in a second of video. */
   readonly tokensPerSecond: number;
+  /** Base of the rotary frequencies: 10,000. */
+  readonly ropeTheta: number;
 }
 
 /** Sizes of the text tower. A `FullConfig`, so that caches and samplers of the transformer take it as it is. */
@@ -63,6 +65,8 @@ export interface VisionGeometry<T> {
   readonly patchPositions: T;
   /** `[G]` for each place in window order the merged patch that stands there. */
   readonly windowIndex: T;
+  /** `[G]` the place of each merged patch in window order. */
+  readonly windowInverse: T;
   /** `[W, w]` patches of each window, −1 where a window is smaller. */
   readonly windows: T;
   /** `[N]` place of each patch in `windows`, −1 for patches of no window. Missing when all windows are full and in order. */
@@ -168,6 +172,3 @@ export interface QwenModel {
     cache: QwenKeysValues<Tensor>,
   ) => QwenStepOutputs;
 }
-
-/** Grid of an image or video in patches: frames (pairs of pictures), rows, columns. */
-export type Grid = readonly [frames: number, rows: number, columns: number];
