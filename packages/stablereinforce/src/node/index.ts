@@ -14,3 +14,12 @@ export { atomicWrite } from "./atomic-write.ts";
 export { folderStore } from "./folder-store.ts";
 export { createSamplePool, type SamplePool, type SamplePoolOptions } from "./sample-pool.ts";
 export { jsonlSink, tensorBoardSink, type ResumeOptions } from "./sinks.ts";
+export { jsonlLog, type JsonlLog, type JsonlLogOptions, type Stepped } from "./jsonl-log.ts";
+export {
+  parseReportLine,
+  stageFolder,
+  type AlarmLine,
+  type EvaluationLine,
+  type StageFolder,
+  type StageFolderOptions,
+} from "./stage-folder.ts";

@@ -1,12 +1,14 @@
 /** Report sinks that are files. */
-import { mkdir, open, readFile, truncate, type FileHandle } from "node:fs/promises";
+import { mkdir, open, type FileHandle } from "node:fs/promises";
 import { hostname } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { messageOf, OutputError } from "@r1reward/core";
 import { metricsOf, reportLine } from "../train/metrics.ts";
 import type { ReportSink } from "../train/sink.ts";
 import { scalarsRecord, versionRecord } from "../train/tensorboard.ts";
+import type { TrainingReport } from "../train/types.ts";
 import { writeFully } from "./atomic-write.ts";
+import { jsonlLog } from "./jsonl-log.ts";
 
 /** Where to go on in a file that a run was writing when it ended. */
 export interface ResumeOptions {
@@ -20,25 +22,6 @@ const output = async <T>(file: string, work: () => Promise<T>): Promise<T> => {
   } catch (cause) {
     throw new OutputError(`${file}: ${messageOf(cause)}`, { cause });
   }
-};
-
-const stepOf = (line: string): number => {
-  try {
-    const { step } = JSON.parse(line) as { readonly step?: unknown };
-    return typeof step === "number" ? step : NaN;
-  } catch {
-    return NaN;
-  }
-};
-
-/** Bytes of the lines up to a step; a line without a line feed was cut off. */
-const bytesUpTo = (text: string, step: number): number => {
-  let bytes = 0;
-  for (const line of text.split("\n").slice(0, -1)) {
-    if (!(stepOf(line) <= step)) break;
-    bytes += Buffer.byteLength(line) + 1;
-  }
-  return bytes;
 };
 
 const sinkTo = (
@@ -66,13 +49,8 @@ const sinkTo = (
  * @throws OutputError when the file cannot be opened or written
  */
 export const jsonlSink = async (file: string, { after }: ResumeOptions = {}): Promise<ReportSink> => {
-  const handle = await output(file, async () => {
-    await mkdir(dirname(file), { recursive: true });
-    const made = await open(file, "a");
-    if (after !== undefined) await truncate(file, bytesUpTo(await readFile(file, "utf8"), after));
-    return made;
-  });
-  return sinkTo(file, handle, (report) => Buffer.from(`${reportLine(report)}\n`));
+  const log = await jsonlLog<TrainingReport>(file, { after, encode: reportLine });
+  return { write: log.write, [Symbol.asyncDispose]: () => log[Symbol.asyncDispose]() };
 };
 
 /**

@@ -18,7 +18,7 @@ import {
 import { isEngineTensor, type EngineTensor, type HostTensor } from "../engine/tensor.ts";
 import type { Params, Policy, Sampled, SampleRequest } from "../policy/index.ts";
 import { sequenceSeed } from "../sample/index.ts";
-import { upload } from "../train/learner.ts";
+import { place } from "./place.ts";
 import { meanOrNull } from "../train/measure.ts";
 import type { EvaluatePolicyOptions, LabelledPair, PolicyEvaluation } from "./types.ts";
 
@@ -130,7 +130,7 @@ export const evaluatePolicy = async (options: EvaluatePolicyOptions): Promise<Po
   const began = performance.now();
   const given = options.weights ?? policy.parameters();
   const held = isHeld(given);
-  const params = held ? given : upload(policy.engine, given);
+  const params = held ? given : place(policy.engine, given);
   const written: Written[] = [];
   try {
     const showings = showingsOf(options);

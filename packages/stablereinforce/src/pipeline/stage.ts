@@ -7,7 +7,7 @@ import { loadCheckpoint, saveCheckpoint, type CheckpointStore, type LoadedCheckp
 import { foldersOf } from "../checkpoint/folders.ts";
 import type { HostTensor } from "../engine/tensor.ts";
 import type { Params, Policy } from "../policy/index.ts";
-import { upload } from "../train/learner.ts";
+import { place } from "./place.ts";
 import type { Alarm } from "../train/monitor.ts";
 import type { Snapshot, TrainingReport, Yielded } from "../train/types.ts";
 import { watch, withIdentity, type Watched } from "../train/watch.ts";
@@ -95,7 +95,7 @@ const measureStart = async <Y extends Yielded<TrainingReport>>(run: Run<Y>): Pro
   const { evaluation, signal } = plan.options;
   if (evaluation === undefined) return;
   const weights = plan.options.weights ?? plan.policy.parameters();
-  const params = upload(plan.policy.engine, weights);
+  const params = place(plan.policy.engine, weights);
   try {
     const measured = await evaluation.run(params, { signal });
     progress.evaluation = measured;
@@ -201,7 +201,8 @@ export const runStage = async <Y extends Yielded<TrainingReport>>(plan: StagePla
   const status = await adviseOnMemory(plan.kind, async () => {
     if (loaded === null) await measureStart(run);
     if (options.stop?.aborted) return "interrupted";
-    return run.progress.step >= steps ? "finished" : train(run);
+    // A checkpoint of another number of steps is another run's: training refuses it by name.
+    return loaded?.snapshot.step === steps && loaded.snapshot.state.steps === steps ? "finished" : train(run);
   });
   const { step, evaluation, best, alarms } = run.progress;
   const weights = weightsOf(run as unknown as Parameters<typeof weightsOf>[0]);
