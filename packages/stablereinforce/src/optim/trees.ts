@@ -45,4 +45,6 @@ export const zerosLikeTree = <P>(tree: P): P => mapTrees([tree], ([x]) => tf.zer
 
 /** `sum + weight·grads`, leaf by leaf: gradient accumulation over micro-batches. */
 export const accumulate = <P>(sum: P, grads: P, weight: tf.Tensor | number = 1): P =>
-  mapTrees([sum, grads], ([a, g]) => tf.add(a as tf.Tensor, tf.mul(g as tf.Tensor, weight)));
+  mapTrees([sum, grads], ([a, g]) =>
+    tf.add(a as tf.Tensor, weight === 1 ? (g as tf.Tensor) : tf.mul(g as tf.Tensor, weight)),
+  );

@@ -1,5 +1,5 @@
 /** The transformer as a policy: sampled with its key/value cache, differentiated through its forward pass. */
-import { onesLike, type Tensor, type Tensor2D } from "@tensorflow/tfjs-core";
+import { reshape, type Tensor, type Tensor2D } from "@tensorflow/tfjs-core";
 import { ConfigError } from "@r1reward/core";
 import type { EngineTensor, HostTensor } from "../engine/tensor.ts";
 import type { Engine } from "../engine/types.ts";
@@ -34,22 +34,46 @@ export interface TransformerPolicy<Truth = unknown> extends Policy<Truth>, Async
   readonly tokenizer: PolicyTokenizer;
 }
 
-/** Lengths that graphs are made for: 16, 24, 32, 48, 64, 96, … */
+/**
+ * Lengths that graphs are made for: 16, 32, 48, …, 128, 160, 192, 224, 256, 320, … Four to a power of two, so that less than a fifth
+ * is padding (from 64 on) and graphs stay few.
+ */
 export const bucketLength = (length: number): number => {
-  const power = Math.max(16, 2 ** Math.ceil(Math.log2(Math.max(1, length))));
-  return power > 16 && length <= (power / 4) * 3 ? (power / 4) * 3 : power;
+  const step = Math.max(16, 2 ** Math.floor(Math.log2(Math.max(1, length))) / 4);
+  return Math.max(1, Math.ceil(length / step)) * step;
 };
 
+const int32 = (data: Int32Array, shape: readonly number[]): HostTensor => ({ data, shape, dtype: "int32" });
+
+const longestOf = (rows: readonly TokenRow[], lengthOf: (row: TokenRow) => number): number =>
+  rows.reduce((most, row) => Math.max(most, lengthOf(row)), 1);
+
+/** Prompts and replies one after the other, and where the replies' tokens stand: columns of what `logp` returns begin with the reply. */
 const collateTokens = (rows: readonly TokenRow[], size: number): PolicyBatch => {
-  const longest = rows.reduce((most, row) => Math.max(most, row.promptTokens.length + row.tokens.length), 2);
-  const length = bucketLength(longest);
-  const data = new Int32Array(size * length);
-  rows.forEach(({ promptTokens, tokens }, n) => {
-    data.set(promptTokens, n * length);
-    data.set(tokens, n * length + promptTokens.length);
+  const whole = bucketLength(longestOf(rows, (row) => row.promptTokens.length + row.tokens.length));
+  const length = bucketLength(longestOf(rows, (row) => row.tokens.length));
+  const tokens = new Int32Array(size * whole);
+  const targets = new Int32Array(size * length);
+  const before = new Int32Array(size * length).fill(-1);
+  const inverse = new Int32Array(size * whole).fill(-1);
+  rows.forEach(({ promptTokens, tokens: reply }, n) => {
+    tokens.set(promptTokens, n * whole);
+    tokens.set(reply, n * whole + promptTokens.length);
+    targets.set(reply, n * length);
+    const place = n * whole + promptTokens.length - 1;
+    // without a prompt nothing comes before the first token
+    for (let t = promptTokens.length === 0 ? 1 : 0; t < reply.length; t++) {
+      before[n * length + t] = place + t;
+      inverse[place + t] = n * length + t;
+    }
   });
-  const tokens: HostTensor = { data, shape: [size, length], dtype: "int32" };
-  return { inputs: { tokens }, length, starts: rows.map((row) => row.promptTokens.length) };
+  const inputs = {
+    tokens: int32(tokens, [size, whole]),
+    targets: int32(targets, [size, length]),
+    before: int32(before, [size * length]),
+    inverse: int32(inverse, [size * whole]),
+  };
+  return { inputs, length, starts: rows.map(() => 0) };
 };
 
 /** A completion as a reply to its request. */
@@ -118,9 +142,11 @@ export const transformerPolicy = <Truth = unknown>(options: TransformerPolicyOpt
     parameters: () => Object.fromEntries(namedParams(initParams(config, initSeed))),
     sample: sampleFrom<Truth>(sampler, tokenizer, tree),
     collate: collateTokens,
-    logp: (params, { tokens }) => {
-      const ids = tokens as Tensor;
-      return { logp: model.logp(tree(params), ids, onesLike(ids)) as Tensor2D };
+    logp: (params, inputs) => {
+      const { tokens, targets, before, inverse } = inputs as Record<string, Tensor>;
+      const [ids, wanted] = [tokens as Tensor, targets as Tensor];
+      const places = { before: before as Tensor, inverse: inverse as Tensor, targets: reshape(wanted, [-1]) };
+      return { logp: reshape(model.scored(tree(params), ids, places), wanted.shape as [number, number]) as Tensor2D };
     },
     [Symbol.asyncDispose]: () => sampler[Symbol.asyncDispose](),
   };

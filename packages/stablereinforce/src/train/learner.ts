@@ -1,34 +1,28 @@
-/** Weights and moments on the engine, and the two graphs that touch them: log-probabilities, and a whole update. */
-import * as tf from "@tensorflow/tfjs-core";
-import { ConfigError } from "@r1reward/core";
-import { registerGradients } from "../engine/index.ts";
+/** Weights and moments on the engine, and the graphs that touch them: log-probabilities, and updates whole or in parts. */
+import type * as tf from "@tensorflow/tfjs-core";
 import type { EngineTensor, HostTensor } from "../engine/tensor.ts";
-import { adamw, clipByGlobalNorm, mapTrees, type AdamWOptions, type AdamWState } from "../optim/index.ts";
-import type { Params, Policy, PolicyOutput, TokenRow } from "../policy/index.ts";
+import type { Params, Policy, TokenRow } from "../policy/index.ts";
+import {
+  applyGraph,
+  gradientGraph,
+  updateGraph,
+  type Columns,
+  type GraphOptions,
+  type LaidOut,
+  type State,
+} from "./learner-graphs.ts";
+import { downloadState, startOf, uploadState } from "./learner-state.ts";
+import { joinStats } from "./measure.ts";
 import type { Snapshot } from "./types.ts";
 
-/** What a minibatch is judged by, beside the policy's own inputs: all `[B, L]`. */
-export type Columns<T> = Readonly<Record<string, T>>;
-
-/** A scalar to be minimised and what there is to tell about it. */
-export interface Judged {
-  readonly loss: tf.Scalar;
-  readonly stats: Readonly<Record<string, tf.Scalar>>;
-}
-
-/** The loss of a forward pass. */
-export type Objective = (output: PolicyOutput, columns: Columns<tf.Tensor2D>) => Judged;
-
 /** How updates are made. */
-export interface LearnerOptions {
+export interface LearnerOptions extends GraphOptions {
   readonly policy: Pick<Policy, "engine" | "collate" | "logp" | "name" | "parameters">;
   readonly weights: Params<HostTensor>;
-  readonly objective: Objective;
-  readonly adam: AdamWOptions;
-  readonly maxGradNorm: number;
   /** Rows of every graph. */
   readonly rows: number;
-  readonly nonFinite: "skip" | "apply";
+  /** Are minibatches larger than that? Then gradients are summed over parts of them. */
+  readonly inParts: boolean;
   readonly from?: Snapshot | undefined;
 }
 
@@ -43,11 +37,8 @@ export interface Update {
   readonly loss: number;
   readonly gradNorm: number;
   readonly stats: Readonly<Record<string, number>>;
-}
-
-interface State<T> {
-  readonly params: Params<T>;
-  readonly optimiser: AdamWState<Params<T>, T>;
+  /** `[T]` of each row: log-probabilities of its tokens before the update, nats. */
+  readonly logp: readonly Float32Array[];
 }
 
 /** Weights in training. */
@@ -59,6 +50,9 @@ export interface Learner extends AsyncDisposable {
   readonly snapshot: () => Promise<Pick<Snapshot, "weights" | "optimiser">>;
 }
 
+/** Most graphs of a kind: pairs of lengths, of which few occur. */
+const MAX_GRAPHS = 256;
+
 const placed = (
   values: readonly ArrayLike<number>[],
   starts: readonly number[],
@@ -69,169 +63,166 @@ const placed = (
   return { data, shape, dtype: "float32" };
 };
 
-const isFiniteScalar = (x: tf.Tensor): tf.Tensor => tf.isFinite(x);
+const scalar = (x: number): HostTensor => ({ data: Float32Array.of(x), shape: [], dtype: "float32" });
 
-/** loss → gradients → clip → AdamW, as one function of tensors. */
-const updateGraph = ({ policy, objective, adam, maxGradNorm, nonFinite }: LearnerOptions) => {
-  const optimiser = adamw(adam);
-  return (
-    state: State<tf.Tensor>,
-    batch: { inputs: Params<tf.Tensor>; columns: Columns<tf.Tensor> },
-    learningRate: tf.Tensor,
-  ) => {
-    registerGradients();
-    const names = Object.keys(state.params);
-    const box: { stats: Judged["stats"] } = { stats: {} };
-    const run = tf.valueAndGrads((...leaves: tf.Tensor[]) => {
-      const params = Object.fromEntries(names.map((name, i) => [name, leaves[i] as tf.Tensor]));
-      const judged = objective(policy.logp(params, batch.inputs), batch.columns as Columns<tf.Tensor2D>);
-      for (const value of Object.values(judged.stats)) tf.keep(value);
-      box.stats = judged.stats;
-      return judged.loss;
-    });
-    const { value, grads } = run(names.map((name) => state.params[name] as tf.Tensor));
-    const named = Object.fromEntries(names.map((name, i) => [name, grads[i] as tf.Tensor]));
-    const { grads: clipped, norm } = clipByGlobalNorm(named, maxGradNorm);
-    const moved = optimiser.update({ params: state.params, grads: clipped, state: state.optimiser, learningRate });
-    const next: State<tf.Tensor> = { params: moved.params, optimiser: moved.state };
-    if (nonFinite === "apply") return { state: next, loss: value, norm, stats: box.stats };
-    const good = tf.logicalAnd(isFiniteScalar(value), isFiniteScalar(norm));
-    const kept = mapTrees([next, state], ([fresh, old]) => tf.where(good, fresh as tf.Tensor, old as tf.Tensor));
-    return { state: kept, loss: value, norm, stats: box.stats };
-  };
-};
+/** What is kept of a row of `[B, L]`: its reply. */
+const repliesOf = (data: Float32Array, rows: readonly TokenRow[], at: { length: number; starts: readonly number[] }) =>
+  rows.map(({ tokens }, n) => {
+    const start = n * at.length + (at.starts[n] as number);
+    return data.slice(start, start + tokens.length);
+  });
 
-const zerosLike = (weights: Params<HostTensor>): Params<HostTensor> =>
-  Object.fromEntries(
-    Object.entries(weights).map(([name, { data, shape }]) => [
-      name,
-      { data: new Float32Array(data.length), shape, dtype: "float32" },
-    ]),
-  );
+/** Consecutive pieces of at most `size`. */
+const piecesOf = <T>(items: readonly T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 
-/** The tensors of a snapshot's optimiser whose names begin with `prefix.`. */
-const momentsOf = (all: Params<HostTensor>, prefix: string): Params<HostTensor> =>
-  Object.fromEntries(
-    Object.entries(all)
-      .filter(([name]) => name.startsWith(`${prefix}.`))
-      .map(([name, tensor]) => [name.slice(prefix.length + 1), tensor]),
-  );
+interface Held {
+  state: State<EngineTensor>;
+  /** Sums of gradients; what is in them counts only between the parts of one minibatch. */
+  sums: Params<EngineTensor> | undefined;
+}
 
-/** @throws ConfigError when names or shapes are not the policy's */
-const checkLike = (what: string, got: Params<HostTensor>, wanted: Params<HostTensor>): void => {
-  const describe = (params: Params<HostTensor>): string[] =>
-    Object.entries(params)
-      .map(([name, { shape, dtype }]) => `${name} ${dtype}[${shape.join(", ")}]`)
-      .sort();
-  const [a, b] = [describe(got), describe(wanted)];
-  const differing = b.find((line) => !a.includes(line)) ?? a.find((line) => !b.includes(line));
-  if (differing !== undefined) throw new ConfigError(`${what}: does not fit the policy, see ${differing}`);
-};
-
-const startOf = ({ policy, weights, from }: LearnerOptions): State<HostTensor> => {
-  const wanted = policy.parameters();
-  const params = from?.weights ?? weights;
-  checkLike("weights", params, wanted);
-  const step: HostTensor = from?.optimiser.step ?? { data: Float32Array.of(0), shape: [], dtype: "float32" };
-  const [m, v] = ["m", "v"].map((part) => (from === undefined ? zerosLike(params) : momentsOf(from.optimiser, part)));
-  checkLike("optimiser moments m", m as Params<HostTensor>, wanted);
-  checkLike("optimiser moments v", v as Params<HostTensor>, wanted);
-  return { params, optimiser: { m: m as Params<HostTensor>, v: v as Params<HostTensor>, step } };
-};
-
-const prefixed = (prefix: string, params: Params<HostTensor>): [string, HostTensor][] =>
-  Object.entries(params).map(([name, tensor]) => [`${prefix}.${name}`, tensor]);
-
-/** Puts weights on the engine; the arrays are copied, since donated buffers are written over. */
-export const upload = (engine: Policy["engine"], params: Params<HostTensor>): Params<EngineTensor> =>
-  Object.fromEntries(
-    Object.entries(params).map(([name, { data, shape, dtype }]) => [name, engine.tensor(data.slice(), shape, dtype)]),
-  );
-
-const download = async (engine: Policy["engine"], params: Params<EngineTensor>): Promise<Params<HostTensor>> =>
-  Object.fromEntries(
-    await Promise.all(Object.entries(params).map(async ([name, tensor]) => [name, await engine.read(tensor)] as const)),
-  );
-
-const uploadState = (engine: Policy["engine"], { params, optimiser }: State<HostTensor>): State<EngineTensor> => ({
-  params: upload(engine, params),
-  optimiser: {
-    m: upload(engine, optimiser.m),
-    v: upload(engine, optimiser.v),
-    step: engine.tensor(optimiser.step.data.slice(), []),
-  },
-});
-
-const downloadState: (engine: Policy["engine"], state: State<EngineTensor>) => ReturnType<Learner["snapshot"]> = async (
-  engine,
-  { params, optimiser },
-) => {
-  const [weights, m, v] = await Promise.all([
-    download(engine, params),
-    download(engine, optimiser.m),
-    download(engine, optimiser.v),
-  ]);
-  const step = await engine.read(optimiser.step);
-  return { weights, optimiser: Object.fromEntries([...prefixed("m", m), ...prefixed("v", v), ["step", step]]) };
-};
-
-const logpOf = (options: LearnerOptions, held: { state: State<EngineTensor> }) => {
+const logpOf = (options: LearnerOptions, held: Held) => {
   const { policy, rows: size } = options;
-  const graph = policy.engine.compile(
+  const { engine } = policy;
+  const graph = engine.compile(
     (params: Params<tf.Tensor>, inputs: Params<tf.Tensor>) => policy.logp(params, inputs).logp as tf.Tensor,
-    { name: "logp" },
+    { name: "logp", maxGraphs: MAX_GRAPHS },
   );
-  const some = async (rows: readonly TokenRow[], weights: Params<EngineTensor>): Promise<Float32Array[]> => {
-    const { inputs, length, starts } = policy.collate(rows, size);
-    const made = await graph(weights, inputs);
-    const { data } = await policy.engine.read(made);
-    policy.engine.dispose(made);
-    return rows.map(({ tokens }, n) => {
-      const start = n * length + (starts[n] as number);
-      return (data as Float32Array).slice(start, start + tokens.length);
-    });
-  };
   const logp: Learner["logp"] = async (rows, weights) => {
     const out: Float32Array[] = [];
-    for (let at = 0; at < rows.length; at += size) {
-      out.push(...(await some(rows.slice(at, at + size), weights ?? held.state.params)));
+    for (const some of piecesOf(rows, size)) {
+      const { inputs, ...at } = policy.collate(some, size);
+      const made = await graph(weights ?? held.state.params, inputs);
+      const { data } = await engine.read(made);
+      engine.dispose(made);
+      out.push(...repliesOf(data as Float32Array, some, at));
     }
     return out;
   };
   return { logp, dispose: graph.dispose };
 };
 
+/** Sequences and tokens of a minibatch, as `BatchTotal` counts them. */
+const totalOf = ({ rows, columns }: Minibatch) => {
+  const masks = columns.mask ?? rows.map(({ tokens }) => new Float32Array(tokens.length).fill(1));
+  const counts = masks.map((mask) => Array.prototype.reduce.call(mask, (n, x) => (n as number) + ((x as number) > 0.5 ? 1 : 0), 0) as number); // prettier-ignore
+  return {
+    sequences: scalar(counts.filter((count) => count > 0).length),
+    tokens: scalar(counts.reduce((sum, count) => sum + count, 0)),
+  };
+};
+
+const layOut = ({ policy, rows: size }: LearnerOptions, { rows, columns }: Minibatch) => {
+  const { inputs, length, starts } = policy.collate(rows, size);
+  const laid = Object.entries(columns).map(([name, values]) => [name, placed(values, starts, [size, length])] as const);
+  return { batch: { inputs, columns: Object.fromEntries(laid) as Columns<HostTensor> }, at: { length, starts } };
+};
+
+interface Told {
+  readonly loss: EngineTensor;
+  readonly stats: Readonly<Record<string, EngineTensor>>;
+  readonly logp: EngineTensor;
+}
+
+/** Reads what a graph tells of a forward pass, and frees it. */
+const tellerOf =
+  ({ engine }: LearnerOptions["policy"]) =>
+  async (told: Told, rows: readonly TokenRow[], at: { length: number; starts: readonly number[] }) => {
+    const stats: Record<string, number> = {};
+    for (const [name, x] of Object.entries(told.stats)) stats[name] = await engine.number(x);
+    const { data } = await engine.read(told.logp);
+    const loss = await engine.number(told.loss);
+    engine.dispose(told);
+    return { loss, stats, logp: repliesOf(data as Float32Array, rows, at) };
+  };
+
+/** Updates with graphs that hold the whole minibatch. */
+const wholeUpdates = (options: LearnerOptions, held: Held) => {
+  const { engine } = options.policy;
+  const graph = engine.compile(updateGraph(options), { name: "update", donate: [0], maxGraphs: MAX_GRAPHS });
+  const tell = tellerOf(options.policy);
+  const update: Learner["update"] = async (minibatch, learningRate) => {
+    const { batch, at } = layOut(options, minibatch);
+    const { state, norm, ...told } = await graph(held.state as never, batch as never, scalar(learningRate));
+    held.state = state as unknown as State<EngineTensor>;
+    const gradNorm = await engine.number(norm);
+    engine.dispose(norm);
+    return { gradNorm, ...(await tell(told as unknown as Told, minibatch.rows, at)) };
+  };
+  return { update, dispose: graph.dispose };
+};
+
+const zerosOn = (engine: Policy["engine"], like: Params<EngineTensor>): Params<EngineTensor> =>
+  Object.fromEntries(
+    Object.entries(like).map(([name, { shape }]) => [
+      name,
+      engine.tensor(new Float32Array(shape.reduce((product, n) => product * n, 1)), shape),
+    ]),
+  );
+
+/** The rows from `from` on of a minibatch, `size` at most. */
+const partOf = ({ rows, columns }: Minibatch, from: number, size: number): Minibatch => ({
+  rows: rows.slice(from, from + size),
+  columns: Object.fromEntries(
+    Object.entries(columns).map(([name, values]) => [name, values.slice(from, from + size)] as const),
+  ),
+});
+
+/** Updates whose gradients are summed over parts of the minibatch. */
+const updatesInParts = (options: LearnerOptions, held: Held) => {
+  const { engine } = options.policy;
+  const gradient = engine.compile(gradientGraph(options), { name: "gradient", donate: [1], maxGraphs: MAX_GRAPHS });
+  const apply = engine.compile(applyGraph(options), { name: "apply", donate: [0] });
+  const tell = tellerOf(options.policy);
+  const add = async (part: Minibatch, total: LaidOut<HostTensor>["total"], more: boolean) => {
+    const { batch, at } = layOut(options, part);
+    held.sums ??= zerosOn(engine, held.state.params);
+    const { sums, ...told } = await gradient(
+      held.state.params as never,
+      held.sums as never,
+      { ...batch, total } as never,
+      scalar(more ? 1 : 0),
+    );
+    held.sums = sums as unknown as Params<EngineTensor>;
+    return tell(told as unknown as Told, part.rows, at);
+  };
+  const update: Learner["update"] = async (minibatch, learningRate) => {
+    const total = totalOf(minibatch);
+    const parts: Awaited<ReturnType<typeof add>>[] = [];
+    for (let from = 0; from < minibatch.rows.length; from += options.rows) {
+      parts.push(await add(partOf(minibatch, from, options.rows), total, from > 0));
+    }
+    const loss = parts.reduce((sum, part) => sum + part.loss, 0);
+    const rate = scalar(learningRate);
+    const { state, norm } = await apply(held.state as never, held.sums as never, scalar(loss), rate);
+    held.state = state as unknown as State<EngineTensor>;
+    const gradNorm = await engine.number(norm);
+    engine.dispose(norm);
+    return {
+      loss,
+      gradNorm,
+      stats: joinStats(parts.map(({ stats }) => stats)),
+      logp: parts.flatMap(({ logp }) => logp),
+    };
+  };
+  return { update, dispose: async () => void (await Promise.all([gradient.dispose(), apply.dispose()])) };
+};
+
 /** Starts from a snapshot or from fresh moments. @throws ConfigError when the weights do not fit the policy */
 export const createLearner = (options: LearnerOptions): Learner => {
-  const { policy, rows: size } = options;
-  const { engine } = policy;
-  const held = { state: uploadState(engine, startOf(options)) };
-  const graph = engine.compile(updateGraph(options), { name: "update", donate: [0] });
+  const { engine } = options.policy;
+  const held: Held = { state: uploadState(engine, startOf(options)), sums: undefined };
   const forward = logpOf(options, held);
+  const updates = options.inParts ? updatesInParts(options, held) : wholeUpdates(options, held);
   return {
     params: () => held.state.params,
     logp: forward.logp,
-    update: async ({ rows, columns }, learningRate) => {
-      const { inputs, length, starts } = policy.collate(rows, size);
-      const laid = Object.entries(columns).map(
-        ([name, values]) => [name, placed(values, starts, [size, length])] as const,
-      );
-      const rate: HostTensor = { data: Float32Array.of(learningRate), shape: [], dtype: "float32" };
-      const { state, ...told } = await graph(held.state as never, { inputs, columns: Object.fromEntries(laid) }, rate);
-      held.state = state as unknown as State<EngineTensor>;
-      const stats = Object.entries(told.stats).map(async ([name, x]) => [name, await engine.number(x as EngineTensor)]);
-      const update: Update = {
-        loss: await engine.number(told.loss),
-        gradNorm: await engine.number(told.norm),
-        stats: Object.fromEntries((await Promise.all(stats)) as [string, number][]),
-      };
-      engine.dispose(told);
-      return update;
-    },
+    update: updates.update,
     snapshot: () => downloadState(engine, held.state),
     [Symbol.asyncDispose]: async () => {
-      await Promise.all([graph.dispose(), forward.dispose()]);
-      engine.dispose(held.state);
+      await Promise.all([updates.dispose(), forward.dispose()]);
+      engine.dispose([held.state, held.sums ?? {}]);
     },
   };
 };

@@ -34,6 +34,29 @@ export const memoryUsed = (): number | null => {
 export const isFiniteUpdate = ({ loss, gradNorm }: Update): boolean =>
   Number.isFinite(loss) && Number.isFinite(gradNorm);
 
+/** How numbers of parts become one of the whole; what is not named here is a mean over tokens. */
+const JOINED: Readonly<Record<string, (xs: readonly number[]) => number>> = {
+  tokens: (xs) => xs.reduce((sum, x) => sum + x, 0),
+  nonFinite: (xs) => xs.reduce((sum, x) => sum + x, 0),
+  ratioMin: (xs) => xs.reduce((a, b) => Math.min(a, b)),
+  ratioMax: (xs) => xs.reduce((a, b) => Math.max(a, b)),
+  logRatioMax: (xs) => xs.reduce((a, b) => Math.max(a, b)),
+};
+
+/** What losses told of the parts of a minibatch, as they would have told it of the whole. */
+export const joinStats = (parts: readonly Readonly<Record<string, number>>[]): Record<string, number> => {
+  const weights = parts.map(({ tokens }) => tokens ?? 1);
+  const total = Math.max(
+    1,
+    weights.reduce((sum, n) => sum + n, 0),
+  );
+  const mean = (xs: readonly number[]): number => xs.reduce((sum, x, i) => sum + x * (weights[i] as number), 0) / total;
+  const names = Object.keys(parts[0] ?? {});
+  return Object.fromEntries(
+    names.map((name) => [name, (JOINED[name] ?? mean)(parts.map((part) => part[name] as number))] as const),
+  );
+};
+
 /** What is told of updates in every kind of training. */
 export const updatesReport = (
   updates: readonly Update[],

@@ -9,6 +9,12 @@ export const expectWhole = (name: string, value: number, least = 1): number => {
   throw new ConfigError(`${name}: expected a whole number from ${least}, got ${value}`);
 };
 
+/** Rows of a graph, and whether a minibatch takes several. @throws ConfigError */
+export const partsOf = (minibatch: number, microBatch: number | undefined): { rows: number; inParts: boolean } => {
+  const rows = Math.min(minibatch, expectWhole("microBatch", microBatch ?? minibatch));
+  return { rows, inParts: rows < minibatch };
+};
+
 /** Learning rates of a run: warm-up, then a cosine down to a share of the peak. */
 export interface RateSettings {
   readonly learningRate: number;

@@ -1,14 +1,18 @@
 /** The report of one step of reinforcement learning. */
 import { groupsOf } from "../algorithm/index.ts";
-import type { Batch } from "./advantage.ts";
 import { meanOrNull, memoryUsed, repetitionOf, spreadOf, updatesReport } from "./measure.ts";
 import type { Update } from "./learner.ts";
 import type { Run } from "./setup.ts";
 import type { RatedRollout, StepReport } from "./types.ts";
 
 /** What happened in a step. */
-export interface StepFacts<Truth> {
-  readonly batch: Batch<Truth>;
+export interface StepFacts {
+  readonly samples: readonly RatedRollout[];
+  readonly dropped: number;
+  readonly uninformative: number;
+  readonly rounds: number;
+  readonly filtered: number | null;
+  readonly kl: number | null;
   readonly updates: readonly Update[];
   readonly learningRate: number;
   readonly klCoef: number;
@@ -34,19 +38,29 @@ const partsOf = (rollouts: readonly RatedRollout[]): Record<string, number | nul
   return Object.fromEntries([...names].sort().map((name) => [name, mean(name)]));
 };
 
-/** Mean over tokens of π_old's log-probabilities minus others; `null` when there are none. */
-export const klOf = ({ rollouts, logpRef }: Pick<Batch<unknown>, "rollouts" | "logpRef">): number | null => {
-  if (logpRef === undefined) return null;
-  return meanOrNull(
-    rollouts.flatMap(({ logpOld }, n) => Array.from(logpOld, (x, t) => x - (logpRef[n]?.[t] as number))),
-  );
+/** Mean of `f` over every token; `null` of none. */
+const tokenMean = (rollouts: readonly RatedRollout[], f: (n: number, t: number, logpOld: number) => number) => {
+  let [sum, tokens] = [0, 0];
+  rollouts.forEach(({ logpOld }, n) => {
+    tokens += logpOld.length;
+    for (let t = 0; t < logpOld.length; t++) sum += f(n, t, logpOld[t] as number);
+  });
+  return tokens === 0 ? null : sum / tokens;
 };
 
+/** Mean over tokens of π_old's log-probabilities minus others; `null` when there are none. */
+export const klOf = (rollouts: readonly RatedRollout[], logpRef: readonly Float32Array[] | undefined): number | null =>
+  logpRef === undefined ? null : tokenMean(rollouts, (n, t, old) => old - (logpRef[n]?.[t] as number));
+
+/** NaN where any is. */
 const samplerGapOf = (rollouts: readonly RatedRollout[]): number | null => {
-  const gaps = rollouts.flatMap(({ logpOld, logpRollout }) =>
-    Array.from(logpOld, (x, t) => Math.abs(x - (logpRollout?.[t] as number))),
-  );
-  return spreadOf(gaps).max;
+  let gap: number | null = null;
+  for (const { logpOld, logpRollout } of rollouts) {
+    for (let t = 0; t < logpOld.length; t++) {
+      gap = Math.max(gap ?? 0, Math.abs((logpOld[t] as number) - (logpRollout?.[t] as number)));
+    }
+  }
+  return gap;
 };
 
 /** Statistics of losses over the updates of a step: extremes, and means weighted by tokens. */
@@ -72,39 +86,32 @@ const repliesOf = (rollouts: readonly RatedRollout[]) => {
     length: spreadOf(rollouts.map(({ tokens }) => tokens.length)),
     lengthAtCap: share(({ finishReason }) => (finishReason === "length" ? 1 : 0)),
     repetition: share(({ tokens }) => repetitionOf(tokens)),
-    entropy: meanOrNull(rollouts.flatMap(({ logpOld }) => Array.from(logpOld, (x) => -x))),
-    samplerGap: samplerGapOf(rollouts),
+    entropy: tokenMean(rollouts, (_n, _t, old) => -old),
   };
 };
 
 /** Puts the report together. `progress` is that after the step. */
-export const reportOf = <Truth>(run: Run<Truth>, facts: StepFacts<Truth>): StepReport => {
-  const { batch, updates, seconds, sampleSeconds, updateSeconds, learningRate, klCoef } = facts;
-  const rollouts = batch.rollouts as readonly RatedRollout[];
-  const tokens = rollouts.reduce((sum, rollout) => sum + rollout.tokens.length, 0);
-  const { step, updates: made } = run.progress;
+export const reportOf = <Truth>(run: Run<Truth>, facts: StepFacts): StepReport => {
+  const { samples, updates, filtered, ...rest } = facts;
+  const tokens = samples.reduce((sum, rollout) => sum + rollout.tokens.length, 0);
+  const { step, updates: made, taken } = run.progress;
   return {
     kind: "rl",
     step,
     updates: made,
-    episode: (step * run.settings.rolloutBatch) / run.options.prompts.length,
-    rollouts: rollouts.length,
-    dropped: batch.dropped,
+    episode: taken / run.options.prompts.length,
+    rollouts: samples.length,
     ...updatesReport(updates, run.nonFinite),
-    learningRate,
-    reward: spreadOf(rollouts.map(({ reward }) => reward.value as number)),
-    rewardParts: partsOf(rollouts),
-    kl: klOf({ rollouts, logpRef: batch.logpRef }),
-    klCoef,
+    reward: spreadOf(samples.map(({ reward }) => reward.value as number)),
+    rewardParts: partsOf(samples),
     ...statsOf(updates),
-    ...repliesOf(rollouts),
-    filtered: batch.filtered,
-    zeroSpread: zeroSpreadOf(rollouts),
+    ...repliesOf(samples),
+    samplerGap: run.oldLogp === "sampler" ? null : samplerGapOf(samples),
+    filtered,
+    zeroSpread: zeroSpreadOf(samples),
     tokens,
-    tokensPerSecond: tokens / Math.max(seconds, 1e-9),
+    tokensPerSecond: tokens / Math.max(rest.seconds, 1e-9),
     memory: memoryUsed(),
-    seconds,
-    sampleSeconds,
-    updateSeconds,
+    ...rest,
   };
 };

@@ -1,11 +1,14 @@
 /** The parts of a reinforcement-learning run, put together before its first step. */
 import { ConfigError } from "@r1reward/core";
-import { presets, type Recipe, type RunSettings } from "../algorithm/index.ts";
+import { greater, where, type Tensor2D } from "@tensorflow/tfjs-core";
+import { presets, stopGradient, type Recipe, type RunSettings } from "../algorithm/index.ts";
 import type { EngineTensor } from "../engine/tensor.ts";
 import type { Schedule } from "../optim/index.ts";
 import type { Params } from "../policy/index.ts";
-import { createLearner, upload, type Learner, type Objective } from "./learner.ts";
-import { expectWhole, numberOf, ratesOf, resumeAt } from "./plan.ts";
+import { createLearner, type Learner } from "./learner.ts";
+import type { Objective } from "./learner-graphs.ts";
+import { upload } from "./learner-state.ts";
+import { expectWhole, numberOf, partsOf, ratesOf, resumeAt } from "./plan.ts";
 import type { Snapshot, TrainStableReinforceOptions } from "./types.ts";
 
 /** A run, ready to go. */
@@ -24,17 +27,24 @@ export interface Run<Truth> {
   /** What a snapshot must agree with. */
   readonly identity: Readonly<Record<string, string | number>>;
   /** What changes from step to step. */
-  readonly progress: { step: number; updates: number; klCoef: number };
+  readonly progress: {
+    step: number;
+    updates: number;
+    klCoef: number;
+    /** Prompts sampled from so far. */
+    taken: number;
+  };
+  readonly oldLogp: NonNullable<TrainStableReinforceOptions["oldLogp"]>;
 }
 
 /** The recipe's loss on the columns of a minibatch. */
 const objectiveOf =
   (recipe: Recipe): Objective =>
-  ({ logp, entropy }, columns) => {
-    const { logpOld, advantage, mask, logpRef, logpRollout } = columns;
-    if (logpOld === undefined || advantage === undefined || mask === undefined)
-      throw new ConfigError("minibatch: columns");
-    return recipe.loss({ logp, logpOld, advantage, mask, logpRef, logpRollout, entropy });
+  ({ logp, entropy }, columns, total) => {
+    const { logpOld: before, fresh, advantage, mask, logpRef, logpRollout } = columns as Record<string, Tensor2D>;
+    if (!before || !fresh || !advantage || !mask) throw new ConfigError("minibatch: columns");
+    const logpOld: Tensor2D = where(greater(fresh, 0.5), stopGradient(logp), before);
+    return recipe.loss({ logp, logpOld, advantage, mask, logpRef, logpRollout, entropy, total });
   };
 
 const settingsOf = (recipe: Recipe, changes: Partial<RunSettings> = {}): RunSettings => {
@@ -56,33 +66,40 @@ const referenceOf = <Truth>(
 };
 
 /** How many steps and updates there will be. */
-const sizesOf = <Truth>({ prompts, steps }: TrainStableReinforceOptions<Truth>, settings: RunSettings) => {
+const sizesOf = <Truth>(options: TrainStableReinforceOptions<Truth>, settings: RunSettings) => {
+  const { prompts, steps, microBatch, dynamicSampling } = options;
+  if (dynamicSampling !== undefined) expectWhole("dynamicSampling maxRounds", dynamicSampling.maxRounds);
   if (prompts.length === 0) throw new ConfigError("prompts: expected at least one, got none");
   const { rolloutBatch, samplesPerPrompt, trainBatch, passes, episodes } = settings;
   const all = Math.max(1, Math.floor((episodes * prompts.length) / rolloutBatch));
   return {
     steps: expectWhole("steps", steps ?? all, 0),
     updatesPerStep: passes * Math.ceil((rolloutBatch * samplesPerPrompt) / trainBatch),
-    rows: Math.min(trainBatch, rolloutBatch * samplesPerPrompt),
+    ...partsOf(Math.min(trainBatch, rolloutBatch * samplesPerPrompt), microBatch),
   };
 };
 
-const identityOf = <Truth>({ policy, prompts }: TrainStableReinforceOptions<Truth>, settings: RunSettings) => {
+const identityOf = <Truth>(options: TrainStableReinforceOptions<Truth>, settings: RunSettings) => {
+  const { policy, prompts, oldLogp = "first-update", dynamicSampling } = options;
   const { rolloutBatch, samplesPerPrompt, trainBatch, passes, learningRate, temperature, maxTokens } = settings;
   const sizes = { rolloutBatch, samplesPerPrompt, trainBatch, passes, learningRate, temperature, maxTokens };
-  return { kind: "rl", policy: policy.name, prompts: prompts.length, ...sizes };
+  const { maxRounds = 1, tolerance = 0 } = dynamicSampling ?? {};
+  const sampling = { oldLogp, maxRounds, tolerance };
+  return { kind: "rl", policy: policy.name, prompts: prompts.length, ...sizes, ...sampling };
 };
 
-const progressOf = (from: Snapshot | undefined, step: number, klCoef: number): Run<never>["progress"] =>
-  from === undefined
-    ? { step: 0, updates: 0, klCoef }
-    : { step, updates: numberOf(from, "updates"), klCoef: numberOf(from, "klCoef") };
+const progressOf = (from: Snapshot | undefined, step: number, klCoef: number): Run<never>["progress"] => {
+  if (from === undefined) return { step: 0, updates: 0, klCoef, taken: 0 };
+  const [updates, beta, taken] = ["updates", "klCoef", "taken"].map((name) => numberOf(from, name));
+  return { step, updates: updates as number, klCoef: beta as number, taken: taken as number };
+};
 
 /** @throws ConfigError on settings that cannot be, or a snapshot of another run */
 export const setUp = <Truth>(options: TrainStableReinforceOptions<Truth>): Run<Truth> => {
   const { policy, recipe = presets.paper, seed = 42, nonFinite = "skip", from } = options;
+  const { oldLogp = "first-update" } = options;
   const settings = settingsOf(recipe, options.run);
-  const { steps, updatesPerStep, rows } = sizesOf(options, settings);
+  const { steps, updatesPerStep, rows, inParts } = sizesOf(options, settings);
   const common = identityOf(options, settings);
   const identity = { ...common, recipe: recipe.name, seed, steps };
   const { initial } = recipe.klController;
@@ -91,7 +108,7 @@ export const setUp = <Truth>(options: TrainStableReinforceOptions<Truth>): Run<T
   const { adam, maxGradNorm } = settings;
   const weights = options.weights ?? policy.parameters();
   const objective = objectiveOf(recipe);
-  const learner = createLearner({ policy, weights, objective, adam, maxGradNorm, rows, nonFinite, from });
+  const learner = createLearner({ policy, weights, objective, adam, maxGradNorm, rows, inParts, nonFinite, from });
   const reference = referenceOf(options, initial);
   return {
     options,
@@ -106,5 +123,6 @@ export const setUp = <Truth>(options: TrainStableReinforceOptions<Truth>): Run<T
     reference,
     identity,
     progress,
+    oldLogp,
   };
 };

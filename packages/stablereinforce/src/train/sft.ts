@@ -1,18 +1,19 @@
 /** Supervised training: the cold start before reinforcement learning (arXiv 2505.02835, section 4.1). */
 import { div, maximum, mul, neg, sum, type Scalar } from "@tensorflow/tfjs-core";
 import { ConfigError, throwIfAborted } from "@r1reward/core";
-import { createLearner, type Objective, type Update } from "./learner.ts";
+import { createLearner, type Update } from "./learner.ts";
+import type { Objective } from "./learner-graphs.ts";
 import { memoryUsed, updatesReport } from "./measure.ts";
 import { dataAt } from "./order.ts";
-import { expectWhole, numberOf, ratesOf, resumeAt, tooLate } from "./plan.ts";
+import { expectWhole, numberOf, partsOf, ratesOf, resumeAt, tooLate } from "./plan.ts";
 import type { TokenRow } from "../policy/index.ts";
 import type { SftReport, Snapshot, TrainSftOptions, Yielded } from "./types.ts";
 
 /** −Σ log π(y_t) / Σ 1 over the replies' tokens: every token weighs the same. */
-const crossEntropy: Objective = ({ logp }, { mask }) => {
+const crossEntropy: Objective = ({ logp }, { mask }, total) => {
   if (mask === undefined) throw new ConfigError("minibatch: expected a mask");
   const tokens: Scalar = sum(mask);
-  const loss: Scalar = div(neg(sum(mul(logp, mask))), maximum(tokens, 1));
+  const loss: Scalar = div(neg(sum(mul(logp, mask))), maximum(total?.tokens ?? tokens, 1));
   return { loss, stats: { tokens } };
 };
 
@@ -43,7 +44,7 @@ const setUp = <Truth>(options: TrainSftOptions<Truth>) => {
     objective: crossEntropy,
     adam,
     maxGradNorm,
-    rows: batch,
+    ...partsOf(batch, options.microBatch),
     nonFinite,
     from,
   });

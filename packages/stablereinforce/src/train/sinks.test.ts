@@ -28,6 +28,8 @@ const report = (step: number, changes: Partial<StepReport> = {}): StepReport => 
   episode: step / 10,
   rollouts: 8,
   dropped: 0,
+  uninformative: 0,
+  rounds: 1,
   reward: { mean: 0.5, std: 0.5, min: 0, max: 1 },
   rewardParts: { format: 1, odd: null },
   kl: 0.01,

@@ -3,83 +3,100 @@
  *
  * It neither prints nor saves: it yields a report of every step, and with it the way to a snapshot.
  */
-import { atStep, throwIfAborted } from "@r1reward/core";
+import { throwIfAborted, type Reward } from "@r1reward/core";
+import type { TokenRow } from "../policy/index.ts";
 import { toBatch, type Batch } from "./advantage.ts";
-import { collect, type Rated } from "./collect.ts";
-import type { Update } from "./learner.ts";
-import { dataAt, minibatches, replySeed } from "./order.ts";
+import type { Minibatch, Update } from "./learner.ts";
+import { minibatches } from "./order.ts";
 import { tooLate } from "./plan.ts";
 import { klOf, reportOf } from "./report.ts";
+import { rollOut } from "./rollout.ts";
 import { setUp, type Run } from "./setup.ts";
 import type { RatedRollout, Snapshot, TrainingStep, TrainStableReinforceOptions } from "./types.ts";
 
 const seconds = (): number => performance.now() / 1000;
 
-const rollOut = async <Truth>(run: Run<Truth>): Promise<readonly Rated<Truth>[]> => {
-  const { options, settings, seed, progress } = run;
-  const { rolloutBatch, samplesPerPrompt, temperature, maxTokens } = settings;
-  const { step } = progress;
-  const taken = dataAt({ seed, n: options.prompts.length }, step * rolloutBatch, rolloutBatch);
-  const requests = taken.map((index, n) => ({
-    prompt: options.prompts[index] as (typeof options.prompts)[number],
-    group: `${step}/${n}`,
-    seeds: Array.from({ length: samplesPerPrompt }, (_, i) => replySeed(seed, step, [n, i])),
-  }));
-  const { signal } = options;
-  const replies = options.policy.sample(run.learner.params(), requests, { temperature, maxTokens, signal });
-  return collect(atStep(options.reward, step), replies, { ...options, sizes: requests.map(() => samplesPerPrompt) });
-};
+interface Learnt {
+  readonly updates: readonly Update[];
+  readonly learningRate: number;
+  /** `[N][T_n]`, now known of every row. */
+  readonly logpOld: readonly Float32Array[];
+}
 
-const minibatchOf = <Truth>({ rollouts, advantages, logpRef }: Batch<Truth>, indices: readonly number[]) => {
+const ones = ({ tokens }: TokenRow): Float32Array => new Float32Array(tokens.length).fill(1);
+
+const zeros = ({ tokens }: TokenRow): Float32Array => new Float32Array(tokens.length);
+
+/** What the loss is given of some rows. Where `fresh` is 1, log π_old is what the update's own forward pass says. */
+const minibatchOf = <Truth>(
+  { rows: all, advantages, logpRef }: Batch<Truth>,
+  indices: readonly number[],
+  { logpOld, fresh }: { readonly logpOld: readonly Float32Array[]; readonly fresh: boolean },
+): Minibatch => {
   const pick = <T>(values: readonly T[]): T[] => indices.map((n) => values[n] as T);
-  const rows = pick(rollouts);
+  const rows = pick(all);
   const columns = {
-    logpOld: rows.map(({ logpOld }) => logpOld),
-    logpRollout: rows.map(({ logpOld, logpRollout }) => logpRollout ?? logpOld),
+    logpOld: fresh ? rows.map(zeros) : pick(logpOld),
+    fresh: rows.map(fresh ? ones : zeros),
+    logpRollout: rows.map(({ logpRollout }) => logpRollout),
     advantage: pick(advantages),
-    mask: rows.map(({ tokens }) => new Float32Array(tokens.length).fill(1)),
+    mask: rows.map(ones),
   };
   return { rows, columns: logpRef === undefined ? columns : { ...columns, logpRef: pick(logpRef) } };
 };
 
-const learn = async <Truth>(run: Run<Truth>, batch: Batch<Truth>) => {
+const learn = async <Truth>(run: Run<Truth>, batch: Batch<Truth>): Promise<Learnt> => {
   const { settings, seed, progress, rates, updatesPerStep } = run;
   const updates: Update[] = [];
+  const logpOld = [...batch.logpOld];
   const rateNow = (): number => rates(progress.step * updatesPerStep + updates.length);
   let learningRate = rateNow();
   for (let pass = 0; pass < settings.passes; pass++) {
-    for (const indices of minibatches(batch.rollouts.length, settings.trainBatch, [seed, progress.step, pass])) {
+    for (const indices of minibatches(batch.rows.length, settings.trainBatch, [seed, progress.step, pass])) {
       throwIfAborted(run.options.signal);
       learningRate = rateNow();
-      updates.push(await run.learner.update(minibatchOf(batch, indices), learningRate));
+      const fresh = updates.length === 0 && batch.deferred.size > 0;
+      const update = await run.learner.update(minibatchOf(batch, indices, { logpOld, fresh }), learningRate);
+      if (fresh) indices.forEach((n, i) => (logpOld[n] = update.logp[i] as Float32Array));
+      updates.push(update);
     }
   }
-  return { updates, learningRate };
+  return { updates, learningRate, logpOld };
 };
+
+const ratedRollouts = <Truth>(
+  { rows, rewards }: Batch<Truth>,
+  logpOld: readonly Float32Array[],
+): readonly RatedRollout<Truth>[] =>
+  rows.map(({ place: _place, ...rest }, n) => ({
+    ...rest,
+    logpOld: logpOld[n] as Float32Array,
+    reward: rewards[n] as Reward,
+  }));
 
 /** One step. Afterwards `run.progress` is that of the next. */
 const stepOnce = async <Truth>(run: Run<Truth>): Promise<Omit<TrainingStep<Truth>, "snapshot" | "params">> => {
   const { progress } = run;
   const { klCoef } = progress;
   const began = seconds();
-  const rated = await rollOut(run);
+  const { rated, ...sampling } = await rollOut(run);
   const sampled = seconds();
   const batch = await toBatch(run, rated);
-  const { updates, learningRate } = await learn(run, batch);
-  const kl = klOf(batch as Batch<unknown>);
+  const { updates, learningRate, logpOld } = await learn(run, batch);
+  const samples = ratedRollouts(batch, logpOld);
+  const kl = klOf(samples, batch.logpRef);
   progress.step += 1;
   progress.updates += updates.length;
-  if (kl !== null && Number.isFinite(kl))
-    progress.klCoef = run.recipe.klController.next(klCoef, kl, batch.rollouts.length);
+  if (kl !== null && Number.isFinite(kl)) progress.klCoef = run.recipe.klController.next(klCoef, kl, samples.length);
   const ended = seconds();
   const times = { sampleSeconds: sampled - began, updateSeconds: ended - sampled, seconds: ended - began };
-  const samples: readonly RatedRollout<Truth>[] = batch.rollouts;
-  return { ...reportOf(run, { batch, updates, learningRate, klCoef, ...times }), samples };
+  const { filtered } = batch;
+  return { ...reportOf(run, { samples, updates, learningRate, klCoef, kl, filtered, ...sampling, ...times }), samples };
 };
 
 const snapshotOf = async <Truth>({ learner, identity, progress }: Run<Truth>): Promise<Snapshot> => {
-  const { step, updates, klCoef } = progress;
-  return { step, ...(await learner.snapshot()), state: { ...identity, updates, klCoef } };
+  const { step, updates, klCoef, taken } = progress;
+  return { step, ...(await learner.snapshot()), state: { ...identity, updates, klCoef, taken } };
 };
 
 /**

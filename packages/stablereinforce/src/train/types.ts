@@ -12,7 +12,7 @@ import type {
 } from "@r1reward/core";
 import type { Recipe, Rollout, RunSettings } from "../algorithm/index.ts";
 import type { EngineTensor, HostTensor } from "../engine/tensor.ts";
-import type { Params, Policy, TokenRow, TrainingPrompt } from "../policy/index.ts";
+import type { Params, Policy, Sampled, TokenRow, TrainingPrompt } from "../policy/index.ts";
 
 /** Everything that decides how training goes on: tensors and a JSON value. What checkpoints keep. */
 export interface Snapshot {
@@ -74,6 +74,10 @@ export interface StepReport extends CommonReport {
   readonly rollouts: number;
   /** Rollouts left out because their reward was `null`. */
   readonly dropped: number;
+  /** Rollouts that dynamic sampling left out, since all rewards of their group were equal. */
+  readonly uninformative: number;
+  /** Times that prompts were sampled from: 1 without dynamic sampling. */
+  readonly rounds: number;
   readonly reward: Spread;
   /** Mean of each part over the rollouts that have it. */
   readonly rewardParts: Readonly<Record<string, number | null>>;
@@ -103,9 +107,11 @@ export interface StepReport extends CommonReport {
   readonly lengthAtCap: number | null;
   /** Mean share of a reply's token 3-grams that occurred in it before. */
   readonly repetition: number | null;
-  /** Largest |log-probability of the sampler − of the trainer|, nats: numerics, or a bug. */
+  /** Largest |log-probability of the sampler − of the trainer|, nats: numerics, or a bug; `null` when the sampler's are used for both. */
   readonly samplerGap: number | null;
+  /** Sampling and rewards, which overlap. */
   readonly sampleSeconds: number;
+  /** Log-probabilities, advantages and updates. */
   readonly updateSeconds: number;
 }
 
@@ -144,6 +150,19 @@ export interface TrainingBase<Truth> extends CallOptions {
    * counts it; `apply` does what an unguarded optimiser does.
    */
   readonly nonFinite?: "skip" | "apply" | undefined;
+  /**
+   * Rows in a graph at a time; by default all of a minibatch. Gradients are summed over its parts, each weighed as in the whole: the
+   * same update but for rounding, with less memory.
+   */
+  readonly microBatch?: number | undefined;
+}
+
+/** Sampling again where rewards do not differ (DAPO, arXiv 2503.14476, section 3.2). */
+export interface DynamicSamplingOptions {
+  /** Most times that `rolloutBatch` prompts are sampled from in a step. A batch that is not full by then is learnt from as it is. */
+  readonly maxRounds: number;
+  /** Rewards of a group that differ by no more than this are equal; 0 by default. */
+  readonly tolerance?: number | undefined;
 }
 
 /** Reinforcement learning. */
@@ -157,6 +176,21 @@ export interface TrainStableReinforceOptions<Truth = unknown> extends TrainingBa
   readonly run?: Partial<RunSettings> | undefined;
   /** π_ref. Needed where KL is in the loss; by default the weights to begin with, when the recipe's KL coefficient is not 0. */
   readonly reference?: Params<HostTensor> | undefined;
+  /**
+   * Where log π_old comes from.
+   *
+   * - `first-update` (the default): rows of the first update of a step from that update's own forward pass, since its weights are
+   *   still those that sampled: ρ is 1 there, exactly. All others from a forward pass before. With KL in the reward, as `forward`.
+   * - `forward`: all from a forward pass before the updates. For estimators of your own that read `logpOld`.
+   * - `sampler`: what the program that sampled said. Spares the pass, and takes the sampler's numerics for the policy's.
+   */
+  readonly oldLogp?: "first-update" | "forward" | "sampler" | undefined;
+  /** Leave out groups whose rewards are all equal, and sample more prompts in their place. */
+  readonly dynamicSampling?: DynamicSamplingOptions | undefined;
+  /** A critic of yours, for GAE: the value of every token of every rollout, `[N][T_n]`. */
+  readonly values?:
+    | ((rollouts: readonly Sampled<Truth>[], options: CallOptions) => Awaitable<readonly ArrayLike<number>[]>)
+    | undefined;
   /** Rewards asked for at once; 16 by default. */
   readonly rewardConcurrency?: number | undefined;
   /** Names the reward of a sample whose scoring failed; left out, the first failure ends the training. */
