@@ -35,15 +35,26 @@ export const ortTensor = (
   spec: { dtype: DType; shape: readonly number[] },
 ): Tensor => new runtime.ort.Tensor(spec.dtype as "float32", data as Float32Array, spec.shape);
 
-const MEMORY = /bad.?alloc|failed to allocate|out of memory|allocation failed|memory access out of bounds|OOM/i;
+const MEMORY =
+  /bad.?alloc|failed to allocate|out of memory|allocation failed|memory access out of bounds|OOM|invalid typed array length|tensor shape is too large/i;
+
+const gigabytes = (text: string): string => {
+  const asked = /(?:buffer of size|typed array length:?) (\d+)/i.exec(text)?.[1];
+  return asked === undefined ? "memory" : `${(Number(asked) / 2 ** 30).toFixed(1)} GiB`;
+};
+
+/** What takes memory in a step, most first. */
+const LOWER =
+  "lower the batch or the sequence length, wrap the model's blocks in checkpoint(), or shard the batch with accumulate()";
 
 /** An ONNX Runtime error in our terms: the node's name says which op, because nodes are named after their kernels. */
 export const runtimeError = (where: string, cause: unknown): EngineError => {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  // names are `Kernel_12`; ORT also repeats them as "name:'MatMul_12'"
-  const op = /[Nn]ame:?\s*'([A-Za-z0-9_]+?)_\d+'/.exec(text)?.[1] ?? /Node \(([A-Za-z0-9_]+?)_\d+\)/.exec(text)?.[1];
-  const reason = MEMORY.test(text) ? "out-of-memory" : "runtime";
-  return new EngineError(`${where}: ${text}`, { reason, op }, { cause });
+  const text = (cause instanceof Error ? cause.message : String(cause)).trim();
+  // names are `Kernel_12`, with a suffix when ORT fused them; ORT also repeats them as "name:'MatMul_12'"
+  const op = /[Nn]ame:?\s*'([A-Za-z0-9_]+?)_\d+[/']/.exec(text)?.[1] ?? /Node \(([A-Za-z0-9_]+?)_\d+\)/.exec(text)?.[1];
+  if (!MEMORY.test(text)) return new EngineError(`${where}: ${text}`, { reason: "runtime", op }, { cause });
+  const problem = `${where}: ${gigabytes(text)} could not be allocated: ${LOWER} (${text})`;
+  return new EngineError(problem, { reason: "out-of-memory", op }, { cause });
 };
 
 /** Loads a model. */

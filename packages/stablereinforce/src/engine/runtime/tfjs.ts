@@ -1,19 +1,28 @@
 /** Brings a TensorFlow.js backend up: `tfjs-cpu`, `tfjs-wasm`, `tfjs-node`, `tfjs-node-gpu`. */
 import {
+  backend as tfBackend,
+  concat,
+  gather,
   getBackend,
-  getKernel,
+  grads,
+  matMul,
+  mul,
   ready,
-  registerKernel,
   setBackend,
-  type DataId,
-  type DataType,
-  type KernelFunc,
-  type TensorInfo,
+  slice,
+  softmax,
+  sum,
+  tensor1d,
+  tensor2d,
+  tidy,
+  type Tensor,
 } from "@tensorflow/tfjs-core";
+import { messageOf } from "@r1reward/core";
 import type { Driver } from "../driver.ts";
-import { EngineError } from "../errors.ts";
+import { EngineError, isEngineError } from "../errors.ts";
 import { registerGradients } from "../gradients/register.ts";
 import { eagerDriver } from "./eager-driver.ts";
+import { fillGaps } from "./gaps.ts";
 import { builtin, importOptional, inNode } from "./load.ts";
 
 /** Runtimes that run eagerly. */
@@ -32,35 +41,49 @@ const restoreUtil = (): void => {
   util.isNullOrUndefined ??= (x) => x === null || x === undefined;
 };
 
-interface Storage {
-  readonly readSync: (id: DataId) => Float32Array | Int32Array;
-  readonly write: (values: Float32Array | Int32Array, shape: number[], dtype: DataType) => DataId;
+/** Versions of libtensorflow that the contract suite was run on, oldest and newest: docs/guide/tfjs-node-gpu.md. */
+const LIBRARIES = { oldest: [2, 9], newest: [2, 15] } as const;
+
+interface NativeBackend {
+  readonly binding?: { readonly TF_Version?: string };
 }
 
-/** Rows summed by id, in order; ids outside are dropped. */
-const segmentSum: KernelFunc = ({ inputs, backend, attrs }) => {
-  const [x, ids] = [inputs["x"] as TensorInfo, inputs["segmentIds"] as TensorInfo];
-  const { numSegments: rows } = attrs as { numSegments: number };
-  const [values, places] = [x, ids].map((info) => (backend as Storage).readSync(info.dataId));
-  const shape = [rows, ...x.shape.slice(ids.shape.length)];
-  const inner = shape.slice(1).reduce((product, n) => product * n, 1);
-  const out = x.dtype === "int32" ? new Int32Array(rows * inner) : new Float32Array(rows * inner);
-  (places ?? []).forEach((row, i) => {
-    if (row < 0 || row >= rows) return;
-    for (let e = 0; e < inner; e++) out[row * inner + e] = (out[row * inner + e] ?? 0) + (values?.[i * inner + e] ?? 0);
-  });
-  return { dataId: (backend as Storage).write(out, shape, x.dtype), shape, dtype: x.dtype };
+/** The version of the library behind the backend `tensorflow`, "unknown" when it does not say. */
+const libraryVersion = (): string => (tfBackend() as unknown as NativeBackend).binding?.TF_Version ?? "unknown";
+
+/**
+ * Refuses a libtensorflow of another major version, or one whose operations do not take the attributes that the binding
+ * sends: they drift between versions, and the first op to fail would be somewhere in the user's step.
+ * @throws EngineError `version`
+ */
+export const checkLibrary = (version: string, probe: () => void): void => {
+  const { oldest, newest } = LIBRARIES;
+  const known = `tested with ${oldest.join(".")} to ${newest.join(".")}`;
+  const major = Number(version.split(".")[0]);
+  if (Number.isFinite(major) && major !== oldest[0]) {
+    throw new EngineError(`libtensorflow ${version} is not supported: ${known}`, { reason: "version" });
+  }
+  try {
+    probe();
+  } catch (cause) {
+    const problem = `libtensorflow ${version} refuses operations of the binding (${known}): ${messageOf(cause)}`;
+    throw new EngineError(problem, { reason: "version" }, { cause });
+  }
 };
 
-/** The gradient of a gather needs a kernel that the wasm backend lacks. */
-const fillGaps = (backendName: string): void => {
-  if (getKernel("UnsortedSegmentSum", backendName) !== undefined) return;
-  registerKernel({ kernelName: "UnsortedSegmentSum", backendName, kernelFunc: segmentSum });
-};
+/** One op of each kind whose attributes have changed between versions. */
+const probeOps = (): void =>
+  tidy(() => {
+    const x = tensor2d([1, 2, 3, 4], [2, 2]);
+    const picked = gather(softmax(matMul(x, x, false, true)), tensor1d([1, 0], "int32"));
+    const [grad] = grads((y) => sum(mul(y, concat([slice(x, [0, 0], [1, 2]), slice(x, [1, 0], [1, 2])]))))([picked]);
+    (grad as Tensor).dataSync();
+  });
 
 /**
  * A driver over one TensorFlow.js backend.
- * @throws EngineError `no-runtime` when the package is absent, does not load, or its backend does not start
+ * @throws EngineError `no-runtime` when the package is absent, does not load, or its backend does not start;
+ *   `version` when libtensorflow is one that the binding does not fit
  */
 export const loadEager = async (name: EagerName): Promise<Driver> => {
   const wanted = PACKAGES[name];
@@ -74,9 +97,11 @@ export const loadEager = async (name: EagerName): Promise<Driver> => {
     await ready();
     if (started && getBackend() === wanted.backend) {
       fillGaps(wanted.backend);
+      if (native) checkLibrary(libraryVersion(), probeOps);
       return eagerDriver(wanted.backend);
     }
   } catch (cause) {
+    if (isEngineError(cause)) throw cause;
     throw new EngineError(`${wanted.name}: its backend does not start`, { reason: "no-runtime" }, { cause });
   }
   throw new EngineError(`${wanted.name}: its backend ${wanted.backend} does not start`, { reason: "no-runtime" });

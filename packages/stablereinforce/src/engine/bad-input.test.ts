@@ -1,0 +1,158 @@
+/** What users and machines get wrong: the error says what it was and what to do. */
+import * as tf from "@tensorflow/tfjs-core";
+import { describe, expect, it } from "vitest";
+import { fromLlama, initParams, toLlama } from "../model/index.ts";
+import { fromFloat32, toFloat32 } from "../safetensors/index.ts";
+import { createEngine, EngineError, type RuntimeName } from "./index.ts";
+import { toModel } from "./onnx/model.ts";
+import { runtimeError } from "./runtime/ort.ts";
+import { checkLibrary } from "./runtime/tfjs.ts";
+
+const failureOf = async (work: () => unknown): Promise<EngineError> => {
+  const outcome = await Promise.resolve()
+    .then(work)
+    .catch((error: unknown) => error);
+  expect(outcome).toBeInstanceOf(EngineError);
+  return outcome as EngineError;
+};
+
+const OUT_OF_MEMORY: readonly RuntimeName[] = ["onnx-node", "onnx-web"];
+
+it.each(OUT_OF_MEMORY)(
+  "memory runs out on %s: it says how much, where and what to lower, and goes on",
+  async (runtime) => {
+    const engine = await createEngine({ runtime, threads: 1 });
+    // [n, 1] · [1, n] has n² elements: 4 TiB
+    const f = engine.compile((a: tf.Tensor) => tf.sum(tf.square(tf.matMul(a, a, false, true))), { name: "outer" });
+    const n = 2 ** 20;
+    const error = await failureOf(() => f(engine.tensor(new Float32Array(n), [n, 1])));
+    expect(error.reason).toBe("out-of-memory");
+    expect(error.message).toMatch(/running graph outer.*could not be allocated: lower the batch.*checkpoint\(\)/s);
+    if (runtime === "onnx-node") expect(error).toMatchObject({ op: "BatchMatMul", problem: /4096\.0 GiB/ });
+    expect(await engine.number(await f(engine.tensor(Float32Array.of(1, 2), [2, 1])))).toBe(25); // (1 + 4)²
+    await engine[Symbol.asyncDispose]();
+  },
+);
+
+it("an output that JavaScript cannot hold is memory too", async () => {
+  const engine = await createEngine({ runtime: "onnx-node" });
+  const f = engine.compile((a: tf.Tensor) => tf.matMul(a, a, false, true));
+  const error = await failureOf(() => f(engine.tensor(new Float32Array(2 ** 17), [2 ** 17, 1])));
+  expect(error).toMatchObject({ reason: "out-of-memory" });
+  await engine[Symbol.asyncDispose]();
+});
+
+it.each([
+  "std::bad_alloc",
+  "Failed to allocate memory for requested buffer of size 4096",
+  "CUDA failure 2: out of memory",
+  "Array buffer allocation failed",
+])("%s is out-of-memory", (text) => {
+  expect(runtimeError("running graph f", new Error(text)).reason).toBe("out-of-memory");
+});
+
+it("a fused node is named after its kernel", () => {
+  const text =
+    "Non-zero status code while running FusedMatMul node. Name:'BatchMatMul_1/MatmulTransposeFusion/' Status: x";
+  expect(runtimeError("running graph f", new Error(text))).toMatchObject({ op: "BatchMatMul", reason: "runtime" });
+});
+
+it("a graph over 2 GB is refused with the largest constant, before a byte of it is copied", async () => {
+  const [a, b] = [2 ** 28, 2 ** 28 + 1].map((size, id) => {
+    return { id, type: "float32" as const, shape: [size], data: new Float32Array(size) };
+  });
+  const sum = { id: 2, type: "float32" as const, shape: [1] };
+  const node = { op: "Add", inputs: [a ?? null, b ?? null], outputs: [sum], attributes: {}, label: "Add" };
+  const error = await failureOf(() => toModel({ inputs: [], outputs: [sum], nodes: [node] }, { name: "giant" }));
+  expect(error).toMatchObject({ reason: "too-large", message: /giant holds 2\.00 GiB.*\[268435457\].*arguments/ });
+});
+
+describe("select over bools on tfjs-wasm", () => {
+  it("gives bools and leaves its neighbours alone", async () => {
+    const engine = await createEngine({ runtime: "tfjs-wasm" });
+    const pick = engine.compile((c: tf.Tensor, a: tf.Tensor, b: tf.Tensor) => tf.where(c, a, b));
+    const n = 1000;
+    const bools = (f: (i: number) => boolean) => engine.tensor(Uint8Array.from({ length: n }, (_, i) => Number(f(i))));
+    const neighbours = Array.from({ length: 8 }, () => bools(() => true));
+    const args = [bools((i) => i % 2 === 0), bools((i) => i % 3 === 0), bools((i) => i % 5 === 0)] as const;
+    const want = Buffer.from(Array.from({ length: n }, (_, i) => Number(i % 2 === 0 ? i % 3 === 0 : i % 5 === 0)));
+    for (let round = 0; round < 12; round++) {
+      const out = await pick(...args);
+      neighbours.push(bools(() => true));
+      expect(Buffer.from((await engine.read(out)).data as Uint8Array).equals(want)).toBe(true);
+      engine.dispose(out);
+    }
+    for (const one of neighbours) expect((await engine.read(one)).data.every((x) => x === 1)).toBe(true);
+    await engine[Symbol.asyncDispose]();
+  });
+
+  it("chooses rows by a vector, and numbers as before", async () => {
+    const engine = await createEngine({ runtime: "tfjs-wasm" });
+    await createEngine({ runtime: "tfjs-wasm" }); // the guard goes on once
+    const rows = tf.engine().runKernel("Select", {
+      condition: tf.tensor1d([1, 0], "bool"),
+      t: tf.tensor2d([1, 1, 1, 1], [2, 2], "bool"),
+      e: tf.tensor2d([0, 0, 0, 1], [2, 2], "bool"),
+    }) as tf.Tensor;
+    expect(Array.from(rows.dataSync())).toEqual([1, 1, 0, 1]);
+    expect(rows.dtype).toBe("bool");
+    const floats = tf.where(tf.tensor1d([1, 0], "bool"), tf.tensor1d([1.5, 2]), tf.tensor1d([3, 4.5]));
+    expect(Array.from(floats.dataSync())).toEqual([1.5, 4.5]);
+    await engine[Symbol.asyncDispose]();
+  });
+});
+
+describe("libtensorflow", () => {
+  it("of another major version is refused by number", async () => {
+    const error = await failureOf(() => checkLibrary("1.15.5", () => undefined));
+    expect(error).toMatchObject({
+      reason: "version",
+      message: /libtensorflow 1\.15\.5 is not supported: tested with 2\.9/,
+    });
+    expect((await failureOf(() => checkLibrary("3.0.0", () => undefined))).reason).toBe("version");
+  });
+
+  it("whose ops take other attributes is refused when it starts", async () => {
+    const drifted = () => {
+      throw new Error("Invalid argument: NodeDef mentions attr 'grad_x' not in Op<name=MatMul>");
+    };
+    const error = await failureOf(() => checkLibrary("2.99.0", drifted));
+    expect(error).toMatchObject({ reason: "version", message: /2\.99\.0 refuses operations.*grad_x/ });
+  });
+
+  it("that works is taken, tested or not", () => {
+    for (const version of ["2.9.1", "2.15.1", "2.18.0", "unknown"]) checkLibrary(version, () => undefined);
+  });
+});
+
+describe("weights that are not finite", () => {
+  const config = {
+    vocabSize: 8,
+    hiddenSize: 8,
+    layers: 1,
+    heads: 2,
+    kvHeads: 1,
+    intermediateSize: 8,
+    tiedEmbeddings: true,
+  };
+
+  it.each(["F32", "F16", "BF16"] as const)("in %s are refused with file and tensor", async (dtype) => {
+    for (const bad of [NaN, Infinity, -Infinity]) {
+      const stored = new Map(toLlama(config, initParams(config, 1), dtype));
+      const name = "model.layers.0.mlp.down_proj.weight";
+      const whole = stored.get(name);
+      if (whole === undefined) throw new Error(name);
+      const values = toFloat32(whole).slice();
+      values[13] = bad;
+      stored.set(name, fromFloat32(dtype, whole.shape, values));
+      const read = (each: string) => stored.get(each) ?? Promise.reject(new Error(each));
+      await expect(fromLlama(config, read, { file: "my/model.safetensors" })).rejects.toMatchObject({
+        code: "R1_CHECKPOINT",
+        problem: "not-finite",
+        file: "my/model.safetensors",
+        tensor: name,
+        message: /element 13/,
+      });
+    }
+  });
+});
