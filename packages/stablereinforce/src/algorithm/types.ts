@@ -14,6 +14,8 @@ export interface Rollout<Truth = unknown> extends Sample<Truth> {
   readonly logpOld: Float32Array;
   /** `[T]` the same by the program that sampled, in nats: what rollout corrections compare `logpOld` with. */
   readonly logpRollout?: Float32Array | undefined;
+  /** What the policy reads of the prompt beside its tokens: see `TokenRow`. */
+  readonly media?: unknown;
 }
 
 /** What an advantage estimator needs of a rollout; a `Rollout` with a reward is one. */

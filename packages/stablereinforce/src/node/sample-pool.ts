@@ -182,7 +182,7 @@ export const createSamplePool = (config: TransformerConfig, options: SamplePoolO
     workers,
     sample: async (params, prompts, how) => {
       throwIfAborted(how.signal);
-      sequencesOf(prompts, planOf(how, c.vocabSize), c); // bad options fail here, as they do without workers
+      sequencesOf(prompts, planOf(how, c.vocabSize), c.vocabSize); // bad options fail here, as they do without workers
       return spread(members, { id: jobs.next++, params }, prompts, how);
     },
     [Symbol.asyncDispose]: async () => {

@@ -41,18 +41,20 @@ export interface Sampled<Truth = unknown> extends Omit<Rollout<Truth>, "logpOld"
   readonly place: readonly [request: number, seed: number];
 }
 
-/** A prompt with a reply, as token ids. */
+/** A prompt with a reply, as the policy reads it. */
 export interface TokenRow {
   /** `[P]` */
   readonly promptTokens: Int32Array;
   /** `[T]`, the stop token included. */
   readonly tokens: Int32Array;
+  /** What the policy reads of the prompt beside its tokens (pictures, positions): made by the policy, read by its `collate`. */
+  readonly media?: unknown;
 }
 
 /** Rows as the forward pass takes them: `[B, L]`, padded. */
 export interface PolicyBatch {
-  /** Arguments of `logp`, by name. */
-  readonly inputs: Params<HostTensor>;
+  /** Arguments of `logp`, by name. Engine tensors stay the policy's: weights that are not trained, say. */
+  readonly inputs: Params<HostTensor | EngineTensor>;
   /** L: columns of what `logp` returns. */
   readonly length: number;
   /** Column where the reply of each row begins; one for every row that is no padding. */

@@ -1,6 +1,6 @@
 /** The key/value cache: arrays that graphs read where they lie and that the loop writes one row at a time. */
 import type { HostTensor } from "../engine/tensor.ts";
-import type { FullConfig } from "../model/config.ts";
+import type { CacheShape } from "./decoder.ts";
 
 /** Cache of a batch: per layer `[B, K, C, d]` keys and values. */
 export interface Cache {
@@ -20,7 +20,7 @@ export const capacityFor = (n: number): number => {
 export const rowsFor = (n: number): number => Math.max(4, 2 ** Math.ceil(Math.log2(Math.max(1, n))));
 
 /** An empty cache. Position 0 of unused rows is read with weight 0, so everything is 0, never NaN. */
-export const makeCache = (c: FullConfig, rows: number, capacity: number): Cache => {
+export const makeCache = (c: CacheShape, rows: number, capacity: number): Cache => {
   const shape = [rows, c.kvHeads, capacity, c.headSize];
   const size = rows * c.kvHeads * capacity * c.headSize;
   const tensors = (): HostTensor[] =>

@@ -2,34 +2,37 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { HostTensor } from "../engine/tensor.ts";
 import type { Engine, Given } from "../engine/types.ts";
-import type { FullConfig } from "../model/config.ts";
 import type { TransformerParams } from "../model/params.ts";
 import type { Cache } from "./cache.ts";
-import type { ChoiceSettings } from "./choose.ts";
-import { decodeGraph, prefillGraph, type KeysValues, type StepInputs } from "./graphs.ts";
+import { chooseToken, type Choice, type ChoiceSettings } from "./choose.ts";
+import type { Decoder, DecodeOutputs, DecodeStep, KeysValues } from "./decoder.ts";
 
-/** Parameters as the sampler takes them: engine tensors, or host tensors. */
+/** Parameters of the small transformer as the sampler takes them: engine tensors, or host tensors. */
 export type SampleParams = Given<TransformerParams<Tensor>>;
 
-/** The two graphs, with arrays in and arrays out. */
-export interface Graphs {
-  readonly c: FullConfig;
-  readonly prefill: (params: SampleParams, tokens: HostTensor) => Promise<Pick<Cache, "keys" | "values">>;
-  readonly decode: (
-    params: SampleParams,
-    step: HostStep,
-    cache: Cache,
-    settings: ChoiceSettings,
-  ) => Promise<StepResult>;
+/** The two graphs, with arrays in and arrays out. P are the parameters as they are given. */
+export interface Graphs<P> {
+  readonly prefill: (params: P, inputs: PromptInputs) => Promise<Pick<Cache, "keys" | "values">>;
+  readonly decode: (params: P, step: HostStep, cache: Cache, settings: ChoiceSettings) => Promise<StepResult>;
   readonly dispose: () => Promise<void>;
 }
+
+type PromptInputs = ReturnType<Decoder<unknown>["layPrompts"]>;
 
 /** What a step is given. */
 export interface HostStep {
   readonly tokens: HostTensor;
+  readonly filled: HostTensor;
   readonly positions: HostTensor;
+  /** `[B]`, see `chooseToken`. */
   readonly uniforms: HostTensor;
+  /** `[B, V]`, only with a repetition penalty. */
   readonly seen?: HostTensor;
+}
+
+interface StepInputs extends DecodeStep {
+  readonly uniforms: Tensor;
+  readonly seen?: Tensor;
 }
 
 /** What a step gives: `[B]`, and new rows `[L, B, K·d]`. */
@@ -41,16 +44,30 @@ export interface StepResult {
   readonly values: Float32Array;
 }
 
-/** Compiles both graphs; one per bucket of rows and positions is made when it is first needed. */
-export const compileGraphs = (engine: Engine, c: FullConfig): Graphs => {
-  const prefill = engine.compile(prefillGraph(c), { name: "prefill", maxGraphs: 256 });
-  const decodeStep = (params: TransformerParams<Tensor>, inputs: StepInputs, cache: KeysValues, how: ChoiceSettings) =>
-    decodeGraph(c, how)(params, inputs, cache);
-  const decode = engine.compile(decodeStep, { name: "decode", maxGraphs: 1024 });
+type StepOutputs = Choice & Pick<DecodeOutputs, "newKeys" | "newValues">;
+
+const graphsOf = <P>(engine: Engine, decoder: Decoder<P>) => {
+  const prefill = (params: P, inputs: Readonly<Record<string, Tensor>>): KeysValues => {
+    const { keys, values } = decoder.prefill(params, inputs); // and nothing else that it may give
+    return { keys, values };
+  };
+  const decode = (params: P, inputs: StepInputs, cache: KeysValues, how: ChoiceSettings): StepOutputs => {
+    const { tokens, filled, positions, uniforms, seen } = inputs;
+    const { logits, newKeys, newValues } = decoder.decode(params, { tokens, filled, positions }, cache);
+    return { ...chooseToken(logits, uniforms, seen, how), newKeys, newValues };
+  };
   return {
-    c,
-    prefill: async (params, tokens) => {
-      const made = await prefill(params, tokens);
+    prefill: engine.compile(prefill, { name: "prefill", maxGraphs: 256 }),
+    decode: engine.compile(decode, { name: "decode", maxGraphs: 1024 }),
+  };
+};
+
+/** Compiles both graphs; one per bucket of rows and positions is made when it is first needed. */
+export const compileGraphs = <P>(engine: Engine, decoder: Decoder<P>): Graphs<Given<P>> => {
+  const { prefill, decode } = graphsOf(engine, decoder);
+  return {
+    prefill: async (params, inputs) => {
+      const made = await prefill(params, inputs);
       const keys = await Promise.all(made.keys.map((x) => engine.read(x)));
       const values = await Promise.all(made.values.map((x) => engine.read(x)));
       engine.dispose(made);
@@ -61,7 +78,7 @@ export const compileGraphs = (engine: Engine, c: FullConfig): Graphs => {
         params,
         inputs as Given<StepInputs>,
         { keys: [...keys], values: [...values] },
-        settings,
+        settings as Given<ChoiceSettings>,
       );
       const read = async (name: keyof typeof made) => (await engine.read(made[name])).data;
       const result = {

@@ -214,7 +214,7 @@ describe("the sampler", () => {
         const compiled = engine.compile(fn, options);
         if (options?.name !== "prefill") return compiled;
         const call = (...args: Parameters<typeof compiled>) => {
-          shapes.push((args[1] as unknown as HostTensor).shape);
+          shapes.push((args[1] as unknown as { tokens: HostTensor }).tokens.shape);
           return compiled(...args);
         };
         return Object.assign(call, compiled) as typeof compiled;

@@ -1,15 +1,19 @@
 /** Sampling with a key/value cache: prompts are read once, rows join and leave a running batch. */
 import { ConfigError, throwIfAborted } from "@r1reward/core";
 import type { HostTensor } from "../engine/tensor.ts";
-import type { Engine } from "../engine/types.ts";
+import type { Tensor } from "@tensorflow/tfjs-core";
+import type { Engine, Given } from "../engine/types.ts";
 import { fullConfig, type TransformerConfig } from "../model/config.ts";
+import type { TransformerParams } from "../model/params.ts";
 import { capacityFor, copyRows, makeCache, rowsFor, shrinkRows, writeRows, type Cache } from "./cache.ts";
-import { compileGraphs, type Graphs, type HostStep, type SampleParams, type StepResult } from "./compiled.ts";
+import { compileGraphs, type Graphs, type HostStep, type StepResult } from "./compiled.ts";
+import type { Decoder } from "./decoder.ts";
+import { transformerDecoder } from "./graphs.ts";
 import { completionOf, finishOf, planOf, sequencesOf, type Plan, type Sequence } from "./sequence.ts";
 import type { Completion, SampleOptions, SamplePrompt } from "./types.ts";
 
-/** Samples from a model. One call runs at a time per sampler; graphs are kept between calls. */
-export interface Sampler extends AsyncDisposable {
+/** Samples from a model. One call runs at a time per sampler; graphs are kept between calls. P is the tree of its parameters. */
+export interface Sampler<P = TransformerParams<Tensor>> extends AsyncDisposable {
   /**
    * Samples every sequence of every prompt. → `[prompt][sequence]`, in the order asked.
    *
@@ -17,7 +21,7 @@ export interface Sampler extends AsyncDisposable {
    * @throws ConfigError on options or prompts that cannot be, AbortError, EngineError.
    */
   readonly sample: (
-    params: SampleParams,
+    params: Given<P>,
     prompts: readonly SamplePrompt[],
     options: SampleOptions,
     onCompletion?: OnCompletion,
@@ -33,9 +37,15 @@ export interface SamplerOptions {
   readonly maxBatch?: number | undefined;
 }
 
+/** The model and its graphs. */
+interface Machine<P> {
+  readonly decoder: Decoder<P>;
+  readonly graphs: Graphs<Given<P>>;
+}
+
 /** One call of `sample`. */
-interface Run {
-  readonly params: SampleParams;
+interface Run<P> {
+  readonly params: Given<P>;
   readonly prompts: readonly SamplePrompt[];
   readonly maxBatch: number;
   readonly plan: Plan;
@@ -52,18 +62,19 @@ interface Run {
 const int32 = (data: Int32Array, shape: readonly number[]): HostTensor => ({ data, shape, dtype: "int32" });
 
 /** Reads prompts of one length bucket, 16 at most, into `run.read`. */
-const readPrompts = async (graphs: Graphs, run: Run, indices: readonly number[], bucket: number): Promise<void> => {
+const readPrompts = async <P>(
+  { decoder, graphs }: Machine<P>,
+  run: Run<P>,
+  indices: readonly number[],
+  bucket: number,
+): Promise<void> => {
   const rows = 2 ** Math.ceil(Math.log2(indices.length));
-  const tokens = new Int32Array(rows * bucket);
-  indices.forEach((index, row) => {
-    const prompt = (run.prompts[index] as SamplePrompt).tokens;
-    for (let i = 0; i < prompt.length - 1; i++) tokens[row * bucket + i] = prompt[i] as number;
-  });
-  const made = await graphs.prefill(run.params, int32(tokens, [rows, bucket]));
+  const prompts = indices.map((index) => run.prompts[index] as SamplePrompt);
+  const made = await graphs.prefill(run.params, decoder.layPrompts(prompts, [rows, bucket]));
   indices.forEach((index, row) => run.read.set(index, { rows: made, row }));
 };
 
-const readNewPrompts = async (graphs: Graphs, run: Run, admitted: readonly Sequence[]): Promise<void> => {
+const readNewPrompts = async <P>(machine: Machine<P>, run: Run<P>, admitted: readonly Sequence[]): Promise<void> => {
   const buckets = new Map<number, number[]>();
   for (const index of new Set(admitted.map((sequence) => sequence.prompt))) {
     const length = (run.prompts[index] as SamplePrompt).tokens.length - 1;
@@ -72,17 +83,17 @@ const readNewPrompts = async (graphs: Graphs, run: Run, admitted: readonly Seque
     buckets.set(bucket, [...(buckets.get(bucket) ?? []), index]);
   }
   for (const [bucket, indices] of buckets) {
-    for (let at = 0; at < indices.length; at += 16) await readPrompts(graphs, run, indices.slice(at, at + 16), bucket);
+    for (let at = 0; at < indices.length; at += 16) await readPrompts(machine, run, indices.slice(at, at + 16), bucket);
   }
 };
 
 /** Makes the cache large enough for `count` rows and one more position of each; rows keep their contents. */
-const fitCache = (graphs: Graphs, run: Run, sequences: readonly Sequence[]): void => {
+const fitCache = <P>({ decoder }: Machine<P>, run: Run<P>, sequences: readonly Sequence[]): void => {
   const positions = sequences.reduce((most, sequence) => Math.max(most, sequence.position + 1), 1);
   const rows = rowsFor(sequences.length);
   const capacity = capacityFor(positions);
   if (run.cache.rows >= rows && run.cache.capacity >= capacity) return;
-  const larger = makeCache(graphs.c, Math.max(rows, run.cache.rows), Math.max(capacity, run.cache.capacity));
+  const larger = makeCache(decoder.cache, Math.max(rows, run.cache.rows), Math.max(capacity, run.cache.capacity));
   copyRows(
     run.cache,
     larger,
@@ -92,13 +103,13 @@ const fitCache = (graphs: Graphs, run: Run, sequences: readonly Sequence[]): voi
 };
 
 /** Takes waiting sequences into the batch when enough rows are free for reading prompts to be worth a stop. */
-const admit = async (graphs: Graphs, run: Run): Promise<void> => {
+const admit = async <P>(machine: Machine<P>, run: Run<P>): Promise<void> => {
   const free = run.maxBatch - run.active.length;
   if (run.queue.length === 0 || (run.active.length > 0 && free * 4 < run.maxBatch)) return;
   const admitted = run.queue.splice(0, free);
-  await readNewPrompts(graphs, run, admitted);
+  await readNewPrompts(machine, run, admitted);
   const first = run.active.length;
-  fitCache(graphs, run, [...run.active, ...admitted]);
+  fitCache(machine, run, [...run.active, ...admitted]);
   admitted.forEach((sequence, i) => {
     const source = run.read.get(sequence.prompt);
     const copy = { from: source?.row ?? 0, to: first + i, length: sequence.position };
@@ -109,24 +120,23 @@ const admit = async (graphs: Graphs, run: Run): Promise<void> => {
   for (const index of [...run.read.keys()]) if (!waiting.has(index)) run.read.delete(index);
 };
 
-const stepInputs = (graphs: Graphs, run: Run): HostStep => {
+const stepInputs = <P>({ decoder }: Machine<P>, run: Run<P>): HostStep => {
   const { rows } = run.cache;
-  const each = <A extends Int32Array | Float32Array>(data: A, value: (sequence: Sequence) => number): A => {
+  const each = (value: (sequence: Sequence) => number): HostTensor => {
+    const data = new Int32Array(rows);
     run.active.forEach((sequence, i) => void (data[i] = value(sequence)));
-    return data;
+    return int32(data, [rows]);
   };
-  const tokens = int32(
-    each(new Int32Array(rows), (sequence) => sequence.last),
-    [rows],
-  );
-  const positions = int32(
-    each(new Int32Array(rows), (sequence) => sequence.position),
-    [rows],
-  );
-  const uniforms = each(new Float32Array(rows), (sequence) => sequence.uniform());
-  const step = { tokens, positions, uniforms: { data: uniforms, shape: [rows], dtype: "float32" as const } };
+  const uniforms = new Float32Array(rows);
+  run.active.forEach((sequence, i) => void (uniforms[i] = sequence.uniform()));
+  const step: HostStep = {
+    tokens: each(({ last }) => last),
+    filled: each(({ position }) => position),
+    positions: each(({ position, offset }) => position + offset),
+    uniforms: { data: uniforms, shape: [rows], dtype: "float32" },
+  };
   if (run.plan.repetitionPenalty === 1) return step;
-  const vocab = graphs.c.vocabSize;
+  const vocab = decoder.vocabSize;
   const seen = new Float32Array(rows * vocab);
   run.active.forEach((sequence, i) => seen.set(sequence.seen as Float32Array, i * vocab));
   return { ...step, seen: { data: seen, shape: [rows, vocab], dtype: "float32" } };
@@ -143,7 +153,7 @@ const advance = (sequence: Sequence, made: StepResult, row: number): void => {
 };
 
 /** Takes finished sequences out; the last row moves into each gap, and the batch shrinks when half of it is empty. */
-const retire = (run: Run): void => {
+const retire = <P>(run: Run<P>): void => {
   for (let row = run.active.length - 1; row >= 0; row--) {
     const sequence = run.active[row] as Sequence;
     const finish = finishOf(sequence, run.plan);
@@ -159,49 +169,61 @@ const retire = (run: Run): void => {
   run.cache = shrinkRows(run.cache, rowsFor(run.active.length));
 };
 
-const step = async (graphs: Graphs, run: Run): Promise<void> => {
-  fitCache(graphs, run, run.active);
-  const inputs = stepInputs(graphs, run);
+const step = async <P>(machine: Machine<P>, run: Run<P>): Promise<void> => {
+  fitCache(machine, run, run.active);
+  const inputs = stepInputs(machine, run);
   const { temperature, topK, topP, repetitionPenalty } = run.plan;
   const settings = { temperature, topK, topP, repetitionPenalty };
-  const made = await graphs.decode(run.params, inputs, run.cache, settings);
-  const positions = inputs.positions.data as Int32Array;
+  const made = await machine.graphs.decode(run.params, inputs, run.cache, settings);
+  const positions = inputs.filled.data as Int32Array;
   writeRows(run.cache, { keys: made.keys, values: made.values, positions }, run.active.length);
   run.active.forEach((sequence, row) => advance(sequence, made, row));
   retire(run);
 };
 
-const sampleAll = async (graphs: Graphs, run: Run, signal: AbortSignal | undefined): Promise<Completion[][]> => {
+const sampleAll = async <P>(
+  machine: Machine<P>,
+  run: Run<P>,
+  signal: AbortSignal | undefined,
+): Promise<Completion[][]> => {
   while (run.queue.length > 0 || run.active.length > 0) {
     throwIfAborted(signal);
-    await admit(graphs, run);
-    await step(graphs, run);
+    await admit(machine, run);
+    await step(machine, run);
   }
   return run.results;
 };
 
 /**
- * A sampler for one model on one engine. Parameters are arguments of every call, so a policy in training is sampled
- * with its newest weights and no graph is built again.
+ * A sampler for any model that can be decoded, on one engine. Parameters are arguments of every call, so a policy in
+ * training is sampled with its newest weights and no graph is built again.
  *
- * @throws ConfigError on sizes that do not fit together.
+ * @throws ConfigError on limits that cannot be.
  */
-export const createSampler = (engine: Engine, config: TransformerConfig, options: SamplerOptions = {}): Sampler => {
-  const c = fullConfig(config);
+export const decoderSampler = <P>(engine: Engine, decoder: Decoder<P>, options: SamplerOptions = {}): Sampler<P> => {
   const maxBatch = options.maxBatch ?? 64;
   if (!Number.isSafeInteger(maxBatch) || maxBatch < 1) {
     throw new ConfigError(`sampler maxBatch: expected a positive whole number, got ${maxBatch}`);
   }
-  const graphs = compileGraphs(engine, c);
+  const graphs = compileGraphs(engine, decoder);
   return {
     sample: async (params, prompts, how, onCompletion) => {
-      const plan = planOf(how, c.vocabSize);
-      const queue = sequencesOf(prompts, plan, c);
+      const plan = planOf(how, decoder.vocabSize);
+      const queue = sequencesOf(prompts, plan, decoder.vocabSize);
       const results = prompts.map((): Completion[] => []);
-      const cache = makeCache(c, 0, 0);
+      const cache = makeCache(decoder.cache, 0, 0);
       const state = { queue, read: new Map(), results, active: [], cache };
-      return sampleAll(graphs, { params, prompts, maxBatch, plan, onCompletion, ...state }, how.signal);
+      const run = { params, prompts, maxBatch, plan, onCompletion, ...state };
+      return sampleAll({ decoder, graphs }, run, how.signal);
     },
     [Symbol.asyncDispose]: graphs.dispose,
   };
 };
+
+/**
+ * A sampler for the small transformer.
+ *
+ * @throws ConfigError on sizes that do not fit together.
+ */
+export const createSampler = (engine: Engine, config: TransformerConfig, options: SamplerOptions = {}): Sampler =>
+  decoderSampler(engine, transformerDecoder(fullConfig(config)), options);

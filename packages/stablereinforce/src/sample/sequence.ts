@@ -1,6 +1,5 @@
 /** One sequence under way, and when it ends. */
 import { ConfigError } from "@r1reward/core";
-import type { FullConfig } from "../model/config.ts";
 import type { ChoiceSettings } from "./choose.ts";
 import { uniformStream } from "./random.ts";
 import type { Completion, SampleOptions, SamplePrompt } from "./types.ts";
@@ -15,8 +14,10 @@ export interface Sequence {
   readonly tokens: number[];
   readonly logp: number[];
   readonly behaviourLogp: number[];
-  /** Filled positions of the cache. */
+  /** Filled places of the cache. */
   position: number;
+  /** Added to the place of a token to get its rotary position. */
+  readonly offset: number;
   /** The token that goes in next. */
   last: number;
   /** `[V]`, 1 where a token occurred; only with a repetition penalty. */
@@ -57,15 +58,18 @@ const checkPrompt = (prompt: SamplePrompt, index: number, vocab: number): void =
     const id = prompt.tokens[i] as number;
     require(Number.isInteger(id) && id >= 0 && id < vocab, `prompt ${index} token ${i}`, `an id below ${vocab}`, id);
   }
+  const { offset = 0 } = prompt;
+  const fits = Number.isSafeInteger(offset) && prompt.tokens.length + offset > 0;
+  require(fits, `prompt ${index} offset`, "a whole number above minus the prompt's length", offset);
   require(prompt.seeds.every(Number.isSafeInteger), `prompt ${index} seeds`, "whole numbers", prompt.seeds);
 };
 
 /** All sequences of all prompts, in order. Throws `ConfigError` on a bad prompt. */
-export const sequencesOf = (prompts: readonly SamplePrompt[], plan: Plan, c: FullConfig): Sequence[] =>
+export const sequencesOf = (prompts: readonly SamplePrompt[], plan: Plan, vocab: number): Sequence[] =>
   prompts.flatMap((prompt, index) => {
-    checkPrompt(prompt, index, c.vocabSize);
+    checkPrompt(prompt, index, vocab);
     return prompt.seeds.map((seed, sample) => {
-      const seen = plan.repetitionPenalty === 1 ? null : new Float32Array(c.vocabSize);
+      const seen = plan.repetitionPenalty === 1 ? null : new Float32Array(vocab);
       if (seen !== null) for (let i = 0; i < prompt.tokens.length; i++) seen[prompt.tokens[i] as number] = 1;
       return {
         prompt: index,
@@ -75,6 +79,7 @@ export const sequencesOf = (prompts: readonly SamplePrompt[], plan: Plan, c: Ful
         logp: [],
         behaviourLogp: [],
         position: prompt.tokens.length - 1,
+        offset: prompt.offset ?? 0,
         last: prompt.tokens[prompt.tokens.length - 1] as number,
         seen,
       };

@@ -9,6 +9,10 @@ export interface SamplePrompt {
    * ONNX Runtime bit for bit when the model's sizes are multiples of 16; otherwise log-probabilities may differ by a rounding.
    */
   readonly seeds: readonly number[];
+  /** Added to a new token's place to get its position for rotary embeddings. Default 0; Qwen2.5-VL's `ropeDelta`. */
+  readonly offset?: number | undefined;
+  /** What the decoder reads of a prompt beside its tokens (pictures); the sampler hands it on as it is. */
+  readonly media?: unknown;
 }
 
 /** How tokens are chosen, and when to stop. */
