@@ -36,15 +36,16 @@ const steps = (height: number, width: number, budget: Budget, isReference: boole
   return [first, processorSize(first.height, first.width, budget)];
 };
 
-const sameSize = (frames: readonly PixelImage[]): PixelImage => {
-  const [first, ...rest] = frames;
+/** Frames as `resize` gives them: RGB, of one size, in whole blocks of patches. */
+const checkFrames = (frames: readonly PixelImage[], factor: number): readonly RgbImage[] => {
+  const [first] = frames;
   if (first === undefined) throw new MediaError("no-frames", "video: expected at least 1 frame, got 0");
-  rest.forEach(({ width, height }, i) => {
-    if (width === first.width && height === first.height) return;
-    const sizes = `${first.width}×${first.height}, got ${width}×${height}`;
-    throw new MediaError("size-mismatch", `video: frame ${i + 1}: expected the size of frame 0, ${sizes}`);
+  frames.forEach(({ width, height }, i) => {
+    if (width === first.width && height === first.height && width % factor === 0 && height % factor === 0) return;
+    const size = i === 0 ? `sides divisible by ${factor}` : `the size of frame 0, ${first.width}×${first.height}`;
+    throw new MediaError("size-mismatch", `video: frame ${i}: expected ${size}, got ${width}×${height}`);
   });
-  return first;
+  return frames.map((frame) => toRgb(frame, "video"));
 };
 
 const budgets = (options: ResolvedProcessorOptions): { readonly image: Budget; readonly video: Budget } => {
@@ -68,11 +69,17 @@ export const qwenProcessor = (options: ProcessorOptions = {}): QwenProcessor => 
   const { image: imageBudget, video: videoBudget } = budgets(resolved);
   const table = normaliser(resolved.mean, resolved.std);
   const isReference = resize === "reference";
-  const sized = (pixels: PixelImage, budget: Budget, where: string): RgbImage =>
-    steps(pixels.height, pixels.width, budget, isReference).reduce<RgbImage>(
-      (image, { height, width }) => resizeBicubic(image, height, width),
-      toRgb(pixels, where),
-    );
+  const resized: QwenProcessor["resize"] = (pixels, kind, where = kind) => {
+    const budget = kind === "image" ? imageBudget : videoBudget;
+    const sizes = steps(pixels.height, pixels.width, budget, isReference);
+    const start = toRgb(pixels, where);
+    return {
+      ...sizes.reduce<RgbImage>((image, size) => resizeBicubic(image, size.height, size.width), start),
+      channels: 3,
+    };
+  };
+  const patches = (frames: readonly PixelImage[]) =>
+    patchify(checkFrames(frames, patchSize * resolved.mergeSize), resolved, table);
   const gridOf = (frames: number, size: readonly [number, number], budget: Budget): Grid => {
     const { height, width } = steps(...size, budget, isReference).at(-1)!;
     return [Math.ceil(frames / temporalPatchSize), height / patchSize, width / patchSize];
@@ -85,15 +92,10 @@ export const qwenProcessor = (options: ProcessorOptions = {}): QwenProcessor => 
       if (Number.isSafeInteger(frames) && frames > 0) return gridOf(frames, [height, width], videoBudget);
       throw new MediaError("no-frames", `video: expected a positive number of frames, got ${frames}`);
     },
-    image: (pixels) => patchify([sized(pixels, imageBudget, "image")], resolved, table),
-    video: (frames) => {
-      sameSize(frames);
-      return patchify(
-        frames.map((frame, i) => sized(frame, videoBudget, `video: frame ${i}`)),
-        resolved,
-        table,
-      );
-    },
+    image: (pixels) => patches([resized(pixels, "image")]),
+    video: (frames) => patches(frames.map((frame, i) => resized(frame, "video", `video: frame ${i}`))),
+    resize: resized,
+    patches,
   };
 };
 

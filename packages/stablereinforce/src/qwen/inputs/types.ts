@@ -64,6 +64,10 @@ export interface QwenProcessor {
   readonly image: (image: PixelImage) => VisualInput;
   /** Frames in time order, all of one size. @throws MediaError */
   readonly video: (frames: readonly PixelImage[]) => VisualInput;
+  /** The first half of `image` and `video`: RGB on white, resized. Lets a long video be decoded frame by frame. */
+  readonly resize: (image: PixelImage, kind: "image" | "video", where?: string) => PixelImage;
+  /** The second half: resized frames to patches. @throws MediaError when frames are not of one size */
+  readonly patches: (frames: readonly PixelImage[]) => VisualInput;
 }
 
 /** What `preprocessor_config.json` decides. */
