@@ -1,2 +1,3 @@
 /** Qwen2.5-VL: the model of R1-Reward. */
 export * from "./model/index.ts";
+export * from "./policy/index.ts";
