@@ -1,11 +1,14 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { defineReward } from "@r1reward/core";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createEngine } from "../engine/engine.ts";
 import { initParams, type TransformerConfig } from "../model/index.ts";
-import { createSampler } from "../sample/index.ts";
+import { characterTokenizer, transformerPolicy } from "../policy/index.ts";
+import { createSampler, type Completion, type HostSampler } from "../sample/index.ts";
+import { trainStableReinforce } from "../train/index.ts";
 import { createSamplePool } from "./sample-pool.ts";
 
 const CONFIG: TransformerConfig = {
@@ -53,6 +56,68 @@ describe("a pool", () => {
     }
     const newer = initParams(CONFIG, 4);
     expect(await pool.sample(newer, few, how)).toEqual(await sampler.sample(newer, few, how));
+  });
+
+  it("tells of every sequence as it ends, and keeps the weights of calls that overlap apart", async () => {
+    const [one, two] = [initParams(CONFIG, 3), initParams(CONFIG, 4)];
+    await using engine = await createEngine({ runtime: "onnx-node", threads: 1 });
+    await using sampler = createSampler(engine, CONFIG);
+    await using pool = createSamplePool(CONFIG, { workers: 2, workerUrl });
+    const prompts = [4, 5, 6, 7, 8].map((id) => ({ tokens: [id, 9], seeds: seeds(3) }));
+    const how = { maxTokens: 20, stopTokens: [7, 11, 13, 30] };
+    const told = new Map<string, Completion>();
+    const order: string[] = [];
+    const asked = [one, two, one].map((params, i) =>
+      pool.sample(params, prompts, how, (completion, place) => {
+        if (i === 0) told.set(place.join(), completion);
+        order.push(`${i}`);
+      }),
+    );
+    const made = await Promise.all(asked);
+    const [first, second] = [await sampler.sample(one, prompts, how), await sampler.sample(two, prompts, how)];
+    expect(made).toEqual([first, second, first]);
+    expect(told).toEqual(new Map(first.flatMap((row, n) => row.map((each, i) => [`${n},${i}`, each] as const))));
+    expect(order).toHaveLength(45);
+    // not all at the end: sequences stop at different tokens
+    expect(new Set(first.flat().map(({ tokens }) => tokens.length)).size).toBeGreaterThan(2);
+  });
+
+  it("trains a policy as its own engine does, while rewards run beside it", async () => {
+    const tokenizer = characterTokenizer("0123456789+");
+    const config = { ...CONFIG, vocabSize: 16 };
+    const prompts = ["1+1", "2+3", "4+0"].map((text) => ({
+      id: text,
+      prompt: [{ role: "user" as const, content: [{ type: "text" as const, text }] }],
+      truth: text.slice(-1),
+    }));
+    await using engine = await createEngine({ runtime: "onnx-node", threads: 1 });
+    await using pool = createSamplePool(config, { workers: 2, workerUrl });
+    const train = async (sampler: HostSampler | undefined) => {
+      await using policy = transformerPolicy<string>({ engine, config, tokenizer, initSeed: 3, sampler });
+      const seen: unknown[] = [];
+      const run = { learningRate: 3e-3, rolloutBatch: 3, samplesPerPrompt: 4, trainBatch: 6, maxTokens: 6 };
+      const reward = defineReward<string>({ name: "ends", score: ({ text, truth }) => (text.includes(truth) ? 1 : 0) });
+      for await (const { samples, losses, tokens } of trainStableReinforce({
+        policy,
+        prompts,
+        reward,
+        run,
+        steps: 4,
+      })) {
+        seen.push({ losses, tokens, texts: samples.map(({ text }) => text), logp: samples.map((s) => s.logpRollout) });
+      }
+      return seen;
+    };
+    expect(await train(pool)).toEqual(await train(undefined));
+    expect(engine.liveTensors()).toBe(0);
+  });
+
+  it("refuses weights of another model", async () => {
+    await using pool = createSamplePool(CONFIG, { workers: 1, workerUrl });
+    const params = initParams({ ...CONFIG, hiddenSize: 32 }, 3);
+    await expect(pool.sample(params, [{ tokens: [1], seeds: [1] }], { maxTokens: 1 })).rejects.toThrow(
+      /weights embedding: expected 3072 float32 numbers/,
+    );
   });
 
   it("refuses bad options, stops when aborted, and can be used again after that", async () => {

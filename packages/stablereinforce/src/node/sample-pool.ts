@@ -6,13 +6,12 @@ import { AbortError, ConfigError, throwIfAborted } from "@r1reward/core";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { EngineError } from "../engine/errors.ts";
-import type { HostTensor } from "../engine/tensor.ts";
 import type { RuntimeName } from "../engine/types.ts";
 import { fullConfig, type TransformerConfig } from "../model/config.ts";
-import type { TransformerParams } from "../model/params.ts";
 import { planOf, sequencesOf } from "../sample/sequence.ts";
-import type { Completion, SampleOptions, SamplePrompt } from "../sample/types.ts";
-import type { Reply, Request, WorkerSetup } from "./sample-messages.ts";
+import type { Completion, HostSampler, OnCompletion, SampleOptions, SamplePrompt } from "../sample/types.ts";
+import type { Finished, Reply, Request, WorkerSetup } from "./sample-messages.ts";
+import { weightsWriter, type SharedWeights } from "./shared-weights.ts";
 
 /** How a pool is made. */
 export interface SamplePoolOptions {
@@ -29,25 +28,26 @@ export interface SamplePoolOptions {
 }
 
 /** A sampler spread over workers. Results equal a single sampler's: a sequence depends on its seed alone. */
-export interface SamplePool extends AsyncDisposable {
+export interface SamplePool extends HostSampler, AsyncDisposable {
   readonly workers: number;
   /**
-   * Samples every sequence of every prompt. → `[prompt][sequence]`. Parameters are copied to the workers when they are
-   * another object than in the call before; change numbers in place and they go unnoticed.
+   * Samples every sequence of every prompt. → `[prompt][sequence]`. Parameters go to the workers when they are another object than
+   * in the call before; change numbers in place and they go unnoticed.
    *
    * @throws ConfigError, AbortError, EngineError (`runtime`, also when a worker dies).
    */
-  readonly sample: (
-    params: TransformerParams<HostTensor>,
-    prompts: readonly SamplePrompt[],
-    options: SampleOptions,
-  ) => Promise<Completion[][]>;
+  readonly sample: HostSampler["sample"];
+}
+
+interface Waiter {
+  readonly finish: (finished: readonly Finished[]) => void;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
 }
 
 interface Member {
   readonly worker: Worker;
-  readonly waiting: Map<number, { resolve: (made: Completion[][]) => void; reject: (error: Error) => void }>;
-  params: TransformerParams<HostTensor> | undefined;
+  readonly waiting: Map<number, Waiter>;
   dead: Error | undefined;
 }
 
@@ -67,14 +67,14 @@ const startMember = (url: URL, setup: WorkerSetup): Member => {
   const member: Member = {
     worker: new Worker(url, { workerData: setup }),
     waiting: new Map(),
-    params: undefined,
     dead: undefined,
   };
   member.worker.on("message", (reply: Reply) => {
     const waiter = member.waiting.get(reply.id);
+    if (reply.kind === "some") return waiter?.finish(reply.finished);
     member.waiting.delete(reply.id);
     if (member.waiting.size === 0) member.worker.unref(); // an idle pool does not keep the process alive
-    if ("made" in reply) waiter?.resolve(reply.made);
+    if (reply.kind === "done") waiter?.resolve();
     else waiter?.reject(failure(reply.error));
   });
   member.worker.on("error", (error) => lose(member, failure(error)));
@@ -98,11 +98,12 @@ const shares = (prompts: readonly SamplePrompt[], workers: number): Share[] => {
   const all = Array.from({ length: workers }, (): Share => ({ prompts: [], places: [] }));
   const pieces = prompts.length >= 2 * workers ? 1 : workers;
   let next = 0;
-  prompts.forEach(({ tokens, seeds }, prompt) => {
+  prompts.forEach((whole, prompt) => {
+    const { seeds } = whole;
     const each = Math.max(1, Math.ceil(seeds.length / pieces));
     for (let first = 0; first < seeds.length; first += each) {
       const share = all[next++ % workers] as Share;
-      share.prompts.push({ tokens, seeds: seeds.slice(first, first + each) });
+      share.prompts.push({ ...whole, seeds: seeds.slice(first, first + each) });
       share.places.push({ prompt, first });
     }
   });
@@ -111,20 +112,28 @@ const shares = (prompts: readonly SamplePrompt[], workers: number): Share[] => {
 
 const withoutSignal = ({ signal: _signal, ...rest }: SampleOptions): Omit<SampleOptions, "signal"> => rest;
 
-const ask = (
-  member: Member,
-  job: { readonly id: number; readonly params: TransformerParams<HostTensor> },
-  prompts: readonly SamplePrompt[],
-  options: SampleOptions,
-): Promise<Completion[][]> =>
+interface Job {
+  readonly id: number;
+  readonly weights: SharedWeights;
+  readonly prompts: readonly SamplePrompt[];
+  readonly options: SampleOptions;
+  readonly onCompletion: OnCompletion | undefined;
+}
+
+const ask = (member: Member, job: Job, share: Share, finish: Waiter["finish"]): Promise<void> =>
   new Promise((resolve, reject) => {
     if (member.dead !== undefined) return reject(member.dead);
-    const params = member.params === job.params ? undefined : job.params;
-    member.params = job.params;
-    member.waiting.set(job.id, { resolve, reject });
+    const { id, weights, options } = job;
+    member.waiting.set(id, { finish, resolve, reject });
     member.worker.ref();
-    const request: Request = { kind: "sample", id: job.id, params, prompts, options: withoutSignal(options) };
-    member.worker.postMessage(request);
+    const { prompts } = share;
+    member.worker.postMessage({
+      kind: "sample",
+      id,
+      weights,
+      prompts,
+      options: withoutSignal(options),
+    } satisfies Request);
   });
 
 const checkWhole = (name: string, value: number): number => {
@@ -132,26 +141,25 @@ const checkWhole = (name: string, value: number): number => {
   throw new ConfigError(`sample pool ${name}: expected a positive whole number, got ${value}`);
 };
 
-const spread = async (
-  members: readonly Member[],
-  job: { readonly id: number; readonly params: TransformerParams<HostTensor> },
-  prompts: readonly SamplePrompt[],
-  options: SampleOptions,
-): Promise<Completion[][]> => {
-  const parts = shares(prompts, members.length);
+const spread = async (members: readonly Member[], job: Job, returned: () => void): Promise<Completion[][]> => {
+  const { id, prompts, options, onCompletion } = job;
+  const results = prompts.map((): Completion[] => []);
   const abort = (): void => {
-    for (const { worker } of members) worker.postMessage({ kind: "abort", id: job.id } satisfies Request);
+    for (const { worker } of members) worker.postMessage({ kind: "abort", id } satisfies Request);
   };
   options.signal?.addEventListener("abort", abort, { once: true });
+  const asked = shares(prompts, members.length).map((share, i) =>
+    ask(members[i] as Member, job, share, (finished) => {
+      for (const { completion, place } of finished) {
+        const { prompt, first } = share.places[place[0]] as Share["places"][number];
+        (results[prompt] as Completion[])[first + place[1]] = completion;
+        onCompletion?.(completion, [prompt, first + place[1]]);
+      }
+    }),
+  );
+  void Promise.allSettled(asked).then(returned);
   try {
-    const asked = parts.map((part, i) => ask(members[i] as Member, job, part.prompts, options));
-    const made = await Promise.all(asked);
-    const results = prompts.map((): Completion[] => []);
-    parts.forEach(({ places }, i) =>
-      places.forEach(({ prompt, first }, k) => {
-        made[i]?.[k]?.forEach((one, at) => void ((results[prompt] as Completion[])[first + at] = one));
-      }),
-    );
+    await Promise.all(asked);
     return results;
   } catch (error) {
     abort(); // the others need not finish
@@ -178,12 +186,14 @@ export const createSamplePool = (config: TransformerConfig, options: SamplePoolO
   const url = options.workerUrl ?? new URL("./sample-worker.js", import.meta.url);
   const members = Array.from({ length: workers }, () => startMember(url, setup));
   const jobs = { next: 1 };
+  const writer = weightsWriter(config);
   return {
     workers,
-    sample: async (params, prompts, how) => {
-      throwIfAborted(how.signal);
-      sequencesOf(prompts, planOf(how, c.vocabSize), c.vocabSize); // bad options fail here, as they do without workers
-      return spread(members, { id: jobs.next++, params }, prompts, how);
+    sample: async (params, prompts, options, onCompletion) => {
+      throwIfAborted(options.signal);
+      sequencesOf(prompts, planOf(options, c.vocabSize), c.vocabSize); // bad options fail here, as they do without workers
+      const weights = writer.write(params);
+      return spread(members, { id: jobs.next++, weights, prompts, options, onCompletion }, writer.lend());
     },
     [Symbol.asyncDispose]: async () => {
       await Promise.all(members.map(({ worker }) => worker.terminate()));

@@ -1,38 +1,59 @@
 /** A sampling worker: an engine with few threads, its own copy of the weights, one job at a time. */
 import { parentPort, workerData, type MessagePort } from "node:worker_threads";
 import { createEngine } from "../engine/engine.ts";
-import type { HostTensor } from "../engine/tensor.ts";
-import type { TransformerParams } from "../model/params.ts";
 import { createSampler } from "../sample/sampler.ts";
-import type { Reply, Request, WorkerSetup } from "./sample-messages.ts";
+import type { Finished, Reply, Request, WorkerSetup } from "./sample-messages.ts";
+import { weightsReader } from "./shared-weights.ts";
 
 const setup = workerData as WorkerSetup;
 const port = parentPort as MessagePort;
 const jobs = new Map<number, AbortController>();
-const held: { params: TransformerParams<HostTensor> | undefined } = { params: undefined };
+const read = weightsReader(setup.config);
+const queue: { last: Promise<unknown> } = { last: Promise.resolve() };
 
 const started = createEngine({ runtime: setup.runtime, threads: setup.threads }).then((engine) =>
   createSampler(engine, setup.config, { maxBatch: setup.maxBatch }),
 );
 
-const run = async (request: Extract<Request, { kind: "sample" }>): Promise<Reply> => {
-  const control = new AbortController();
-  jobs.set(request.id, control);
+const tell = (reply: Reply, transfer: ArrayBuffer[] = []): void => port.postMessage(reply, transfer);
+
+/** What finishes in one step of decoding is told in one message. */
+const teller = (id: number) => {
+  let waiting: Finished[] = [];
+  const flush = (): void => {
+    const finished = waiting;
+    waiting = [];
+    if (finished.length === 0) return;
+    const arrays = finished.flatMap(({ completion: { tokens, logp, behaviourLogp } }) => [tokens, logp, behaviourLogp]);
+    tell(
+      { id, kind: "some", finished },
+      arrays.map((array) => array.buffer as ArrayBuffer),
+    );
+  };
+  const push = (completion: Finished["completion"], place: Finished["place"]): void => {
+    if (waiting.length === 0) queueMicrotask(flush);
+    waiting.push({ completion, place });
+  };
+  return { push, flush };
+};
+
+const run = async ({ id, weights, prompts, options }: Extract<Request, { kind: "sample" }>): Promise<void> => {
   try {
-    held.params = request.params ?? held.params;
-    if (held.params === undefined) throw new Error("a job came before the first parameters");
     const sampler = await started;
-    const options = { ...request.options, signal: control.signal };
-    return { id: request.id, made: await sampler.sample(held.params, request.prompts, options) };
+    const { push, flush } = teller(id);
+    await sampler.sample(read(weights), prompts, { ...options, signal: jobs.get(id)?.signal }, push);
+    flush();
+    tell({ id, kind: "done" });
   } catch (error) {
     const { code } = error as { code?: string }; // posting an error keeps its message and drops its fields
-    return { id: request.id, error: { code, message: error instanceof Error ? error.message : String(error) } };
+    tell({ id, kind: "failed", error: { code, message: error instanceof Error ? error.message : String(error) } });
   } finally {
-    jobs.delete(request.id);
+    jobs.delete(id);
   }
 };
 
 port.on("message", (request: Request) => {
-  if (request.kind === "abort") jobs.get(request.id)?.abort();
-  else void run(request).then((reply) => port.postMessage(reply));
+  if (request.kind === "abort") return jobs.get(request.id)?.abort();
+  jobs.set(request.id, new AbortController());
+  queue.last = queue.last.then(() => run(request)); // the next job may bring other weights
 });

@@ -12,7 +12,14 @@ import {
   type TransformerConfig,
   type TransformerParams,
 } from "../model/index.ts";
-import { createSampler, type Completion, type Sampler } from "../sample/index.ts";
+import {
+  createSampler,
+  type Completion,
+  type HostSampler,
+  type OnCompletion,
+  type SampleOptions,
+  type SamplePrompt,
+} from "../sample/index.ts";
 import type { PolicyTokenizer } from "./tokenizer.ts";
 import { streamOf } from "./stream.ts";
 import type { Params, Policy, PolicyBatch, Sampled, SampleRequest, TokenRow } from "./types.ts";
@@ -26,6 +33,11 @@ export interface TransformerPolicyOptions {
   readonly initSeed?: number | undefined;
   /** Most sequences sampled side by side; 64 by default. */
   readonly maxBatch?: number | undefined;
+  /**
+   * Samples in place of the policy's own engine: `createSamplePool(config)` of `/node` does so in a worker for each core, while the
+   * main thread is left to rewards. It stays the caller's to dispose of.
+   */
+  readonly sampler?: HostSampler | undefined;
 }
 
 /** A policy that holds compiled graphs. */
@@ -101,8 +113,29 @@ interface Asked<Truth> {
   readonly decode: PolicyTokenizer["decode"];
 }
 
+type SampleOf = (
+  params: Params<EngineTensor>,
+  ...rest: readonly [readonly SamplePrompt[], SampleOptions, OnCompletion]
+) => Promise<unknown>;
+
+type TreeOf = <T>(params: Params<T>) => TransformerParams<T>;
+
+/** Reads weights off the engine once for each set of them, for a sampler that has another engine. */
+const throughHost = (engine: Engine, sampler: HostSampler, tree: TreeOf): SampleOf => {
+  const read = new WeakMap<Params<EngineTensor>, Promise<TransformerParams<HostTensor>>>();
+  const copy = async (params: Params<EngineTensor>): Promise<TransformerParams<HostTensor>> => {
+    const all = Object.entries(params).map(async ([name, x]) => [name, await engine.read(x)] as const);
+    return tree(Object.fromEntries(await Promise.all(all)));
+  };
+  return async (params, ...rest) => {
+    const made = read.get(params) ?? copy(params);
+    read.set(params, made);
+    return sampler.sample(await made, ...rest);
+  };
+};
+
 const sampleFrom =
-  <Truth>(sampler: Sampler, tokenizer: PolicyTokenizer, tree: <T>(params: Params<T>) => TransformerParams<T>) =>
+  <Truth>(sample: SampleOf, tokenizer: PolicyTokenizer) =>
   (...[params, requests, settings]: Parameters<Policy<Truth>["sample"]>): AsyncIterable<Sampled<Truth>> => {
     const asked = requests.map((request): Asked<Truth> => {
       const promptTokens = tokenizer.encodePrompt(request.prompt.prompt);
@@ -113,9 +146,7 @@ const sampleFrom =
     return streamOf((push, left) => {
       const either = signal === undefined ? left : AbortSignal.any([signal, left]);
       const how = { temperature, maxTokens, signal: either, stopTokens: tokenizer.stopTokens };
-      return sampler.sample(tree<EngineTensor>(params), prompts, how, (made, [n, i]) =>
-        push(replyOf(asked[n] as Asked<Truth>, made, [n, i])),
-      );
+      return sample(params, prompts, how, (made, [n, i]) => push(replyOf(asked[n] as Asked<Truth>, made, [n, i])));
     });
   };
 
@@ -133,14 +164,18 @@ export const transformerPolicy = <Truth = unknown>(options: TransformerPolicyOpt
   const model = transformer(config);
   const shapes = parameterShapes(config);
   const tree = <T>(params: Params<T>): TransformerParams<T> => mapParams(shapes, (_, name) => params[name] as T);
-  const sampler = createSampler(engine, config, { maxBatch });
+  const own = createSampler(engine, config, { maxBatch });
+  const sample: SampleOf =
+    options.sampler === undefined
+      ? (given, ...rest) => own.sample(tree<EngineTensor>(given), ...rest)
+      : throughHost(engine, options.sampler, tree);
   return {
     name: `transformer-${config.layers}x${config.hiddenSize}`,
     engine,
     config,
     tokenizer,
     parameters: () => Object.fromEntries(namedParams(initParams(config, initSeed))),
-    sample: sampleFrom<Truth>(sampler, tokenizer, tree),
+    sample: sampleFrom<Truth>(sample, tokenizer),
     collate: collateTokens,
     logp: (params, inputs) => {
       const { tokens, targets, before, inverse } = inputs as Record<string, Tensor>;
@@ -148,6 +183,6 @@ export const transformerPolicy = <Truth = unknown>(options: TransformerPolicyOpt
       const places = { before: before as Tensor, inverse: inverse as Tensor, targets: reshape(wanted, [-1]) };
       return { logp: reshape(model.scored(tree(params), ids, places), wanted.shape as [number, number]) as Tensor2D };
     },
-    [Symbol.asyncDispose]: () => sampler[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => own[Symbol.asyncDispose](),
   };
 };

@@ -10,7 +10,7 @@ import { compileGraphs, type Graphs, type HostStep, type StepResult } from "./co
 import type { Decoder } from "./decoder.ts";
 import { transformerDecoder } from "./graphs.ts";
 import { completionOf, finishOf, planOf, sequencesOf, type Plan, type Sequence } from "./sequence.ts";
-import type { Completion, SampleOptions, SamplePrompt } from "./types.ts";
+import type { Completion, OnCompletion, SampleOptions, SamplePrompt } from "./types.ts";
 
 /** Samples from a model. One call runs at a time per sampler; graphs are kept between calls. P is the tree of its parameters. */
 export interface Sampler<P = TransformerParams<Tensor>> extends AsyncDisposable {
@@ -27,9 +27,6 @@ export interface Sampler<P = TransformerParams<Tensor>> extends AsyncDisposable 
     onCompletion?: OnCompletion,
   ) => Promise<Completion[][]>;
 }
-
-/** A finished sequence, and its prompt and place among its prompt's sequences. */
-export type OnCompletion = (completion: Completion, place: readonly [prompt: number, sequence: number]) => void;
 
 /** Limits of a sampler. */
 export interface SamplerOptions {

@@ -1,5 +1,8 @@
 /** What is asked of the sampler and what comes back. */
 
+import type { HostTensor } from "../engine/tensor.ts";
+import type { TransformerParams } from "../model/params.ts";
+
 /** A prompt and the sequences wanted from it. The prompt is read once, however many there are. */
 export interface SamplePrompt {
   /** Token ids, at least one. */
@@ -43,4 +46,18 @@ export interface Completion {
   /** Log-probability in nats of each token under the distribution it was drawn from; 0 when temperature is 0. */
   readonly behaviourLogp: Float32Array;
   readonly finish: "stop" | "length";
+}
+
+/** A finished sequence, and its prompt and place among its prompt's sequences. */
+export type OnCompletion = (completion: Completion, place: readonly [prompt: number, sequence: number]) => void;
+
+/** A sampler that takes weights from JavaScript's memory: workers, say, that share none with the trainer (`createSamplePool`). */
+export interface HostSampler {
+  /** As `Sampler.sample`. */
+  readonly sample: (
+    params: TransformerParams<HostTensor>,
+    prompts: readonly SamplePrompt[],
+    options: SampleOptions,
+    onCompletion?: OnCompletion,
+  ) => Promise<Completion[][]>;
 }
