@@ -1,0 +1,226 @@
+/**
+ * What a run can be told, in one place: the checks, the published JSON schema and the types come from here.
+ * Defaults are in `presets.ts`; a preset and a file together must give every field that is not optional.
+ */
+import { algorithms, type AlgorithmName } from "@r1reward/stablereinforce";
+import { z } from "zod";
+
+const count = z.int().min(1);
+const natural = z.int().min(0);
+const share = z.number().min(0).max(1);
+const above0 = z.number().gt(0);
+const said = <T extends z.ZodType>(type: T, text: string): T => type.describe(text);
+
+const server = z.strictObject({
+  url: said(
+    z.string().min(1),
+    "OpenAI-compatible server, e.g. http://localhost:8000/v1; the key is read from R1REWARD_API_KEY",
+  ),
+  model: said(z.string().min(1), "model on that server"),
+});
+
+const lora = z.strictObject({
+  rank: said(count, "rank of the adapters"),
+  alpha: said(above0, "adapters are scaled by alpha / rank"),
+  target: said(
+    z.string().optional(),
+    "regular expression of the modules that get one; all linear layers of the text tower by default",
+  ),
+});
+
+const qwenSize = z.strictObject({
+  hiddenSize: count,
+  layers: count,
+  heads: count,
+  kvHeads: count,
+  intermediateSize: count,
+  visionHiddenSize: count,
+  visionDepth: count,
+  visionHeads: count,
+  visionIntermediateSize: count,
+  vocabSize: said(count, "most tokens of the vocabulary, which is learnt from the data's texts"),
+  seed: said(natural, "of the fresh weights"),
+});
+
+const model = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: said(z.literal("qwen25vl"), "a Qwen2.5-VL model in a Hugging Face folder"),
+    path: said(z.string().min(1), "the folder: config.json, tokenizer.json, *.safetensors"),
+    context: said(count, "most tokens of prompt and reply together"),
+    lora: said(lora.nullable(), "train low-rank adapters only; null trains all weights"),
+    checkpoint: said(
+      z.boolean(),
+      "forget activations inside of blocks and make them again: less memory, a third more time",
+    ),
+  }),
+  z.strictObject({
+    kind: said(
+      z.literal("qwen25vl-fresh"),
+      "the same architecture with fresh weights of any size: to see every part work",
+    ),
+    size: qwenSize,
+    context: count,
+    checkpoint: z.boolean(),
+  }),
+  z.strictObject({
+    kind: said(z.literal("text"), "a small text transformer over characters: pictures are left out"),
+    size: z.strictObject({
+      hiddenSize: count,
+      layers: count,
+      heads: count,
+      kvHeads: count,
+      intermediateSize: count,
+      seed: natural,
+    }),
+    context: count,
+  }),
+]);
+
+const source = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: said(z.literal("file"), "pairs in a file"),
+    train: said(z.string().min(1), "JSONL, JSON or parquet in any layout that `r1reward eval` reads"),
+    heldOut: said(
+      z.string().min(1).optional(),
+      "pairs to measure on; left out, evaluation.pairs of the training pairs are held out",
+    ),
+    format: said(z.string().min(1).optional(), "layout of the rows; told from the first one by default"),
+    imageRoot: said(z.string().min(1).optional(), "folder that image paths in the rows are relative to"),
+    limit: said(count.optional(), "only the first so many pairs"),
+    critiqueField: said(z.string().min(1), "field of a row with the critique that the cold start learns to write"),
+    attemptsField: said(
+      z.string().min(1),
+      "field of a row with the attempts its teacher needed: the paper's difficulty",
+    ),
+    minAttempts: said(natural, "reinforcement learning takes pairs that needed at least so many; 0 takes all"),
+  }),
+  z.strictObject({
+    kind: said(z.literal("shapes"), "drawn scenes with two answers of which one is right, made from a seed"),
+    pairs: said(count, "pairs to learn from"),
+    seed: natural,
+    grade: said(z.union([z.literal("mixed"), z.literal(1), z.literal(2), z.literal(3), z.literal(4)]), "how hard"),
+    kinds: said(z.array(z.string().min(1)).min(1).optional(), "kinds of questions; all by default"),
+  }),
+]);
+
+const data = z.strictObject({
+  source,
+  order: said(
+    z.enum(["balanced", "both", "as-stored"]),
+    "how pairs are shown: the better one first in half of them, both ways, or as they stand",
+  ),
+  maxPixels: said(z.int().min(784), "pixel budget of a picture; larger ones are scaled down as Qwen2.5-VL does"),
+  check: said(z.boolean(), "read every picture and measure every prompt before training begins"),
+  onBroken: said(z.enum(["error", "skip"]), "a row that cannot be used ends the run, or is left out and counted"),
+});
+
+const optimiser = {
+  batch: said(count, "rows of an update"),
+  microBatch: said(count.nullable(), "rows in memory at a time; null: all of an update"),
+  learningRate: above0,
+  weightDecay: z.number().min(0),
+  maxGradNorm: above0,
+  warmup: said(share, "share of all updates spent warming up"),
+  finalLearningRate: said(share, "end of the cosine as a share of the peak"),
+  steps: said(count.nullable(), "steps in all; null: as many as the passes make"),
+};
+
+const sft = z.strictObject({ epochs: above0, ...optimiser });
+
+const { batch: _batch, ...shared } = optimiser;
+const rl = z.strictObject({
+  algorithm: said(z.enum(Object.keys(algorithms) as [AlgorithmName, ...AlgorithmName[]]), "how rewards become updates"),
+  episodes: said(above0, "passes over the prompts"),
+  rolloutBatch: said(count, "prompts of a step"),
+  samplesPerPrompt: count,
+  trainBatch: said(count, "rollouts of an update"),
+  passes: said(count, "passes over a rollout batch"),
+  temperature: above0,
+  maxTokens: said(count, "longest reply"),
+  ...shared,
+  epsilon: said(above0.max(1), "PPO's clip"),
+  preClip: said(
+    z.strictObject({ deltaMin: above0.max(1), deltaMax: z.number().min(1) }).nullable(),
+    "bounds of the ratio before exp; null takes Pre-CLIP out",
+  ),
+  filterSigmas: said(above0.nullable(), "advantages further out are set to 0; null takes the filter out"),
+  klCoef: said(z.number().min(0), "weight of KL to the start of the stage"),
+  klTarget: said(above0.nullable(), "wanted mean KL in nats: the weight follows it"),
+  rollouts: said(server.nullable(), "sample on this server instead of in this process"),
+  samplesKept: said(natural, "replies of a step that are kept to read"),
+});
+
+const reward = z.strictObject({
+  formatWeight: z.number(),
+  consistencyWeight: z.number(),
+  inconsistent: said(
+    z.union([z.literal(0), z.literal(-1)]),
+    "what a critique whose verdict contradicts its thought counts: 0 in the paper, -1 in the released code",
+  ),
+  undecided: said(
+    z.literal(0).nullable(),
+    "what consistency counts when nobody could tell: 0, or null to drop the rollout",
+  ),
+  referee: said(
+    z.union([z.literal("rule"), server]),
+    "who decides what the rule for plain statements leaves open: nobody, or a model",
+  ),
+  concurrency: said(count, "rewards asked for at once"),
+  onError: said(z.enum(["stop", "drop"]), "a reward that fails ends the run, or the rollout is dropped and counted"),
+});
+
+const evaluation = z.strictObject({
+  every: said(count, "steps between measurements"),
+  pairs: said(count, "pairs held out"),
+  maxTokens: count,
+  batch: said(count, "critiques sampled together"),
+});
+
+const monitor = z.strictObject({
+  onAlarm: said(z.enum(["continue", "stop", "roll-back"]), "what is done when an alarm is fatal, or is one of actOn"),
+  actOn: said(
+    z.array(
+      z.enum([
+        "loss-spike",
+        "length-at-cap",
+        "repetition",
+        "entropy-collapse",
+        "reward-hacking",
+        "no-signal",
+        "no-rewards",
+      ]),
+    ),
+    "warnings that are acted on like fatal alarms",
+  ),
+  snapshotEvery: count,
+  maxRollBacks: natural,
+});
+
+/** A whole run. */
+export const runSchema = z.strictObject({
+  name: said(z.string().min(1), "what reports call the run"),
+  seed: natural,
+  model,
+  engine: z.strictObject({
+    runtime: z.enum(["auto", "onnx-node", "onnx-web", "tfjs-node-gpu", "tfjs-node", "tfjs-wasm", "tfjs-cpu"]),
+    provider: z.enum(["cpu", "cuda", "webgpu", "dml", "coreml"]),
+    precision: z.enum(["float32", "float16", "bfloat16"]),
+    threads: said(count.nullable(), "null: all cores"),
+    maxBatch: said(count, "sequences sampled side by side"),
+  }),
+  protocol: said(z.enum(["r1", "r1-train", "shapes"]), "how the policy is asked, and how its replies are read"),
+  data,
+  sft: said(sft.nullable(), "the cold start; null leaves it out"),
+  rl: said(rl.nullable(), "reinforcement learning; null leaves it out"),
+  reward,
+  evaluation: said(evaluation.nullable(), "null measures nothing"),
+  checkpoints: z.strictObject({ every: count, keep: count }),
+  monitor,
+  export: said(
+    z.strictObject({ weights: z.enum(["best", "last"]) }).nullable(),
+    "write the trained model as a Hugging Face folder",
+  ),
+});
+
+/** A run with every field filled in: what is kept in the run's folder. */
+export type RunConfig = z.infer<typeof runSchema>;
