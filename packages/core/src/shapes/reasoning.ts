@@ -3,7 +3,6 @@
  * reading order, what the question asks, what is true, what each answer says, which is better.
  */
 import { ConfigError } from "../errors.ts";
-import { capital } from "./question.ts";
 import { cellName, looksText, type Scene } from "./vocabulary.ts";
 import type { ShapesRecord } from "./record.ts";
 
@@ -29,9 +28,8 @@ const better = ({ truth }: ShapesRecord): number => truth + 1;
 
 const PHRASINGS: readonly Phrasing[] = [
   (record) =>
-    `I see: ${describeScene(record.scene)}. The question asks for ${record.asks}. ${record.finding} ` +
-    `Answer 1 says ${record.values[0]}. Answer 2 says ${record.values[1]}. ` +
-    `${capital(record.values[record.truth])} is true, so answer ${better(record)} is better.`,
+    `I see: ${describeScene(record.scene)}. ${record.finding} ` +
+    `Answer 1 says ${record.values[0]}. Answer 2 says ${record.values[1]}. Answer ${better(record)} is better.`,
   (record) =>
     `The picture shows: ${describeScene(record.scene)}. Asked for is ${record.asks}. ${record.finding} ` +
     `The first answer claims ${record.values[0]}, the second answer claims ${record.values[1]}. ` +
