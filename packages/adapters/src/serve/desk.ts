@@ -40,6 +40,8 @@ export interface Desk {
 /** Who asks. */
 export interface Visitor {
   readonly client: string;
+  /** `?run=` of the address: what keeps trainers apart that ask the same questions. */
+  readonly run: string | undefined;
   readonly format: string;
   readonly policy: HoldPolicy;
   /** Fires when the client went away. */
@@ -67,25 +69,27 @@ interface Place {
   readonly known: MemberResult | undefined;
 }
 
-const placeOf = (desk: Desk, entry: Submission | BadEntry, policy: HoldPolicy): Place => {
+/** Counts text alone: an image inside a prompt has limits of its own. */
+const isTooLong = ({ limits }: Desk, { prompt }: Pick<Submission, "prompt">): boolean =>
+  prompt.text.length > limits.maxPromptChars || prompt.media.length > limits.maxImages;
+
+const placeOf = (desk: Desk, entry: Submission | BadEntry, { policy, run }: Pick<Visitor, "policy" | "run">): Place => {
   if (isBad(entry)) {
     desk.metrics.add("bad_input_total", 1, { kind: "entry" });
     return { ticket: undefined, known: unscorable("bad-input") };
   }
-  if (entry.prompt.raw.length > desk.limits.maxPromptChars) {
-    return { ticket: undefined, known: unscorable("too-long") };
-  }
-  const ticket = desk.rendezvous.arrive(entry, policy);
+  if (isTooLong(desk, entry)) return { ticket: undefined, known: unscorable("too-long") };
+  const ticket = desk.rendezvous.arrive(run === undefined ? entry : { ...entry, run }, policy);
   // At once: a seat that nobody holds would take the next equal answer for its own return.
   ticket.hold();
   if (ticket.seating.kind === "again") desk.metrics.add("retries_total");
   return { ticket, known: undefined };
 };
 
-const seatAll = (desk: Desk, entries: readonly (Submission | BadEntry)[], policy: HoldPolicy): readonly Place[] => {
+const seatAll = (desk: Desk, entries: readonly (Submission | BadEntry)[], visitor: Visitor): readonly Place[] => {
   const places: Place[] = [];
   try {
-    for (const entry of entries) places.push(placeOf(desk, entry, policy));
+    for (const entry of entries) places.push(placeOf(desk, entry, visitor));
   } catch (error) {
     for (const { ticket } of places) ticket?.release(false);
     throw error;
@@ -97,7 +101,7 @@ const resultNow = ({ ticket, known }: Place): MemberResult | undefined => known 
 
 const judgePair = async (desk: Desk, ask: PairAsk): Promise<PairResult> => {
   const long = ask.responses.some((text) => text.length > desk.limits.maxResponseChars);
-  if (long || ask.prompt.raw.length > desk.limits.maxPromptChars) return NO_PAIR;
+  if (long || isTooLong(desk, ask)) return NO_PAIR;
   const { question } = desk.resolve(ask);
   try {
     return await desk.pairs.run(pairKey(ask), (signal) => desk.scorer.pair(question, ask.responses, signal));
@@ -164,11 +168,11 @@ const countResults = ({ metrics }: Desk, results: readonly MemberResult[]): void
 
 const judge = async (desk: Desk, work: JudgeWork, given: Visitor): Promise<Handled> => {
   const visitor = { ...given, policy: { ...given.policy, ...work.hold } };
-  const { policy, client, format } = visitor;
+  const { policy, client, format, run } = visitor;
   const { submissions = [], pairs = [] } = work;
   const most = desk.limits.maxEntries;
   if (submissions.length + pairs.length > most) throw badRequest(`expected at most ${most} answers in one request`);
-  const places = seatAll(desk, submissions, policy);
+  const places = seatAll(desk, submissions, visitor);
   const tickets = places.flatMap(({ ticket }) => ticket ?? []);
   const settle = (delivered: boolean): void => tickets.forEach((ticket) => ticket.release(delivered));
   const members = new Map<number, MemberResult>();
@@ -181,7 +185,8 @@ const judge = async (desk: Desk, work: JudgeWork, given: Visitor): Promise<Handl
     ...places.map(async (place, at) => arrived(at)(resultNow(place) ?? (await place.ticket!.result()))),
     ...pairs.map(async (pair, at) => decisions.set(at, await judgePair(desk, pair))),
   ];
-  const caller = { client, format, policy, sightings: sightingsOf(desk, places, pairs) };
+  const sightings = sightingsOf(desk, places, pairs);
+  const caller = { client: run === undefined ? client : `${client} ${run}`, format, policy, sightings };
   try {
     const all = Promise.all(underWay);
     const ready = pairs.length === 0 && places.every((place) => resultNow(place) !== undefined);
@@ -208,7 +213,12 @@ export const handle = async (desk: Desk, work: Work, visitor: Visitor): Promise<
     return done(work.encode(seat === undefined ? undefined : (seat.result ?? null)));
   }
   if (work.kind === "submit") {
-    const ticket = desk.rendezvous.arrive(work.submission, visitor.policy);
+    if (isTooLong(desk, work.submission)) throw badRequest("prompt: expected less text, or fewer images");
+    const { run } = visitor;
+    const ticket = desk.rendezvous.arrive(
+      run === undefined ? work.submission : { ...work.submission, run },
+      visitor.policy,
+    );
     if (ticket.seating.kind === "again") desk.metrics.add("retries_total");
     ticket.hold();
     ticket.release(false);

@@ -57,6 +57,8 @@ const freeze = async (hall: Hall, attempt: Attempt, live: LiveGroup): Promise<vo
   hall.frozen.add(attempt);
   events.onFrozen?.(attempt, clock.now() - started);
   live.settle();
+  // A lone answer whose judging failed is judged again when it is asked for again: there are no siblings to agree with.
+  if (attempt.size === 1 && results[0]?.why === "judge-failed") forget(hall, attempt);
   prune(hall);
 };
 

@@ -25,26 +25,35 @@ export interface Gate {
 export const maySend = ({ sightings, policy }: Pick<Caller, "sightings" | "policy">): boolean =>
   sightings <= policy.maxSheds;
 
-/** A gate that holds `most` requests in all. Who may not be sent away any more is held whatever its client's count. */
-export const createGate = (most: number): Gate => {
+/**
+ * A gate that holds `most` requests in all, and `perClient` of one client. Within these, who may not be sent away any more is
+ * held whatever its dialect says about its client's count.
+ */
+export const createGate = (most: number, perClient = most): Gate => {
   const counts = new Map<string, number>();
+  const clients = new Map<string, number>();
   let total = 0;
+  const bump = (of: Map<string, number>, key: string, by: number): void => {
+    const count = (of.get(key) ?? 0) + by;
+    if (count === 0) of.delete(key);
+    else of.set(key, count);
+  };
   const keyOf = ({ client, format }: Caller): string => `${format} ${client}`;
   return {
     enter(caller) {
       const key = keyOf(caller);
       const count = counts.get(key) ?? 0;
       const crowded = count >= (caller.policy.maxHeld ?? Infinity) && maySend(caller);
-      if (crowded || total >= most) return false;
-      counts.set(key, count + 1);
+      const full = total >= most || (clients.get(caller.client) ?? 0) >= perClient;
+      if (crowded || full) return false;
+      bump(counts, key, 1);
+      bump(clients, caller.client, 1);
       total += 1;
       return true;
     },
     leave(caller) {
-      const key = keyOf(caller);
-      const count = (counts.get(key) ?? 1) - 1;
-      if (count === 0) counts.delete(key);
-      else counts.set(key, count);
+      bump(counts, keyOf(caller), -1);
+      bump(clients, caller.client, -1);
       total -= 1;
     },
     held: () => total,

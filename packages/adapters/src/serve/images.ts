@@ -89,12 +89,17 @@ const sourcesOf = (prompt: AskedPrompt, dataset: DatasetIndex | undefined): read
   return dataset?.find(prompt)?.images ?? [];
 };
 
-/** The question with its images first, as the judge was trained on. */
-export const resolveQuestion = (prompt: AskedPrompt, dataset?: DatasetIndex): ResolvedQuestion => {
-  const sources = sourcesOf(prompt, dataset);
+/** The question with its images first, as the judge was trained on. More than `maxImages` count as none that was found. */
+export const resolveQuestion = (
+  prompt: AskedPrompt,
+  dataset?: DatasetIndex,
+  maxImages = Infinity,
+): ResolvedQuestion => {
+  const found = sourcesOf(prompt, dataset);
+  const sources = found.length > maxImages ? [] : found;
   const images: readonly Part[] = sources.map((image) => ({ type: "image", image }));
   return {
     question: [...images, { type: "text", text: prompt.text }],
-    missing: prompt.promised > 0 && sources.length === 0,
+    missing: (prompt.promised > 0 || found.length > 0) && sources.length === 0,
   };
 };

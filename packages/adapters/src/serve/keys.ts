@@ -14,12 +14,13 @@ const promptDigest = ({ prompt }: Pick<Submission, "prompt">): string =>
 
 /**
  * A group's key: the client's name for it together with the prompt's content, so that one id for two prompts never mixes
- * them; the content alone when the client names nothing. `size` 1 keeps a lone answer out of its prompt's groups.
+ * them; the content alone when the client names nothing; and the run, so that trainers never meet in one group. `size` 1 keeps a lone answer out of its prompt's groups.
  */
 export const groupKey = (submission: Submission): string => {
   const alone = submission.size === 1 ? digest(submission.response) : "";
-  const { group = "", reference = "" } = submission;
-  return digestOf(group, promptDigest(submission), reference, alone).slice(0, 32);
+  const { group = "", reference = "", run } = submission;
+  const trainer = run === undefined ? [] : [run];
+  return digestOf(group, promptDigest(submission), reference, alone, ...trainer).slice(0, 32);
 };
 
 /** A pair's key. */

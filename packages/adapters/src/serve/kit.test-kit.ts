@@ -1,6 +1,7 @@
 /** For the tests of this folder: a judge of known qualities, a server on a free port, requests over real sockets. */
 import { request as httpRequest, type Agent } from "node:http";
 import type { JudgeOptions, Judgment, PairwiseJudge, Preference } from "@r1reward/core";
+import type { ServeClock } from "./clock.ts";
 import type { ServeRewardsOptions } from "./options.ts";
 import { serveRewards } from "./server.ts";
 
@@ -121,4 +122,36 @@ export const until = async (holds: () => boolean, ms = 10_000): Promise<void> =>
 export const metricOf = (text: string, series: string): number | undefined => {
   const line = text.split("\n").find((one) => one.startsWith(`${series} `));
   return line === undefined ? undefined : Number(line.slice(series.length + 1));
+};
+
+/** Time that only moves when told to. */
+export const manualClock = () => {
+  let now = 0;
+  const timers = new Set<{ at: number; action: () => void }>();
+  const clock: ServeClock = {
+    now: () => now,
+    after(ms, action) {
+      const timer = { at: now + ms, action };
+      timers.add(timer);
+      return () => void timers.delete(timer);
+    },
+  };
+  const settle = async () => {
+    for (let turn = 0; turn < 40; turn++) await Promise.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  const advance = async (ms: number) => {
+    const end = now + ms;
+    for (;;) {
+      await settle();
+      const due = [...timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+      if (due === undefined) break;
+      timers.delete(due);
+      now = due.at;
+      due.action();
+    }
+    now = end;
+    await settle();
+  };
+  return { clock, advance, settle };
 };

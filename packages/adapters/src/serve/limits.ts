@@ -11,14 +11,18 @@ export interface ServeLimits {
   readonly maxGroups: number;
   /** Requests held at once. Default 4,096. */
   readonly maxHeld: number;
+  /** Requests of one client address and run that are held at once: one trainer cannot take all there is. Default 2,048. */
+  readonly maxHeldPerClient: number;
   /** Connections. Default 4,096. */
   readonly maxConnections: number;
   /** Answers in one request. Default 4,096. */
   readonly maxEntries: number;
   /** UTF-16 code units of one answer; a longer one is unscorable. Default 262,144. */
   readonly maxResponseChars: number;
-  /** UTF-16 code units of one prompt. Default 1,048,576. */
+  /** UTF-16 code units of one prompt's text; images inside it do not count. Default 1,048,576. */
   readonly maxPromptChars: number;
+  /** Images of one prompt; how large each may be is up to the judge's media loader. Default 64. */
+  readonly maxImages: number;
   /** Milliseconds for a request's headers. Default 10,000. */
   readonly headersTimeoutMs: number;
   /** Milliseconds for a whole request to arrive. Default 60,000. */
@@ -41,10 +45,12 @@ export const defaultServeLimits: ServeLimits = {
   maxBytesInFlight: 512 * 1024 * 1024,
   maxGroups: 4096,
   maxHeld: 4096,
+  maxHeldPerClient: 2048,
   maxConnections: 4096,
   maxEntries: 4096,
   maxResponseChars: 262_144,
   maxPromptChars: 1_048_576,
+  maxImages: 64,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
   judgingMs: 600_000,

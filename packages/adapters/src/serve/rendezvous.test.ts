@@ -1,45 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { ServeClock } from "./clock.ts";
 import { resolveQuestion } from "./images.ts";
-import { knownJudge, qualityOf } from "./kit.test-kit.ts";
+import { knownJudge, manualClock, qualityOf } from "./kit.test-kit.ts";
 import { serveLimits, type ServeLimits } from "./limits.ts";
 import { askedPrompt } from "./prompt.ts";
 import { createRendezvous, type RendezvousOptions, type Ticket } from "./rendezvous.ts";
 import { judgeScorer } from "./scoring.ts";
 import type { HoldPolicy, MemberResult, Submission } from "./types.ts";
-
-/** Time that only moves when told to. */
-const manualClock = () => {
-  let now = 0;
-  const timers = new Set<{ at: number; action: () => void }>();
-  const clock: ServeClock = {
-    now: () => now,
-    after(ms, action) {
-      const timer = { at: now + ms, action };
-      timers.add(timer);
-      return () => void timers.delete(timer);
-    },
-  };
-  const settle = async () => {
-    for (let turn = 0; turn < 40; turn++) await Promise.resolve();
-    await new Promise((resolve) => setImmediate(resolve));
-  };
-  const advance = async (ms: number) => {
-    const end = now + ms;
-    for (;;) {
-      await settle();
-      const due = [...timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
-      if (due === undefined) break;
-      timers.delete(due);
-      now = due.at;
-      due.action();
-    }
-    now = end;
-    await settle();
-  };
-  return { clock, advance, settle };
-};
 
 const POLICY: HoldPolicy = { holdMs: 1e6, groupMs: 60_000, maxSheds: 3, retryAfterMs: 1000 };
 

@@ -84,13 +84,14 @@ const watchEnd = (response: ServerResponse) => {
 };
 
 const serve = async (router: Router, exchange: Exchange, format: WireFormat): Promise<void> => {
-  const { request, response } = exchange;
+  const { request, response, target } = exchange;
   const work = format.decode(await wireRequest(router, exchange, format));
   const { gone, onEnd } = watchEnd(response);
   const emit = emitter(response);
   const policy = { ...format.hold, ...router.hold[format.name] };
   const client = request.socket.remoteAddress ?? "";
-  const handled = await handle(router.desk, work, { client, format: format.name, policy, gone, emit });
+  const run = target.query.get("run")?.slice(0, 256);
+  const handled = await handle(router.desk, work, { client, run, format: format.name, policy, gone, emit });
   if (response.destroyed) return handled.settle(false);
   onEnd(handled.settle);
   const { status = 200, body, msgpack = false } = handled.reply;

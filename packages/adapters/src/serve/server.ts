@@ -110,6 +110,7 @@ const assemble = async (options: ServeRewardsOptions, limits: ServeLimits): Prom
   const { retainMs } = limits;
   const journal = stateDir === undefined ? undefined : await openJournal({ folder: stateDir, retainMs, onError });
   const scorer = scorerOf(options, metrics, watch);
+  const resolve: Desk["resolve"] = ({ prompt }) => resolveQuestion(prompt, dataset, limits.maxImages);
   const rendezvous = createRendezvous({
     scorer,
     clock,
@@ -117,10 +118,10 @@ const assemble = async (options: ServeRewardsOptions, limits: ServeLimits): Prom
     anchors,
     groupSize,
     quietMs,
-    resolve: ({ prompt }) => ({ ...resolveQuestion(prompt, dataset), reference: dataset?.find(prompt)?.reference }),
+    resolve: ({ prompt }) => ({ ...resolve({ prompt }), reference: dataset?.find(prompt)?.reference }),
     events: eventsOf(options, { metrics, watch, journal }),
   });
-  const gate = createGate(limits.maxHeld);
+  const gate = createGate(limits.maxHeld, limits.maxHeldPerClient);
   const closing: Parts["closing"] = { now: false, waiting: new Set() };
   const budget = { maxBodyBytes: limits.maxBodyBytes, maxBytesInFlight: limits.maxBytesInFlight, inFlight: 0 };
   metrics.gauge("held_requests", gate.held);
@@ -128,7 +129,6 @@ const assemble = async (options: ServeRewardsOptions, limits: ServeLimits): Prom
   metrics.gauge("frozen_groups", () => rendezvous.counts().frozen);
   metrics.gauge("bytes_in_flight", () => budget.inFlight);
   const pairs: Desk["pairs"] = createJobs({ clock, retainMs, most: limits.maxFrozen });
-  const resolve: Desk["resolve"] = ({ prompt }) => resolveQuestion(prompt, dataset);
   const ending = { closing: closing.waiting, isClosing: () => closing.now };
   const desk: Desk = { rendezvous, pairs, scorer, resolve, gate, metrics, clock, limits, ...ending };
   if (journal !== undefined) {

@@ -21,6 +21,8 @@ export interface AskedPrompt {
 export interface Submission {
   readonly prompt: AskedPrompt;
   readonly response: string;
+  /** The trainer's run, when its address names one: the same prompt in two runs makes two groups. */
+  readonly run?: string | undefined;
   /** Name of the group, the same for all siblings; without it the prompt's content tells. */
   readonly group?: string | undefined;
   /** Name of this answer in its group: makes retries certain. */

@@ -1,7 +1,7 @@
 /**
  * The scoring endpoints of vLLM and SGLang, for clients that expect a classifier: `/classify`, `/pooling`, `/score` and
  * `/v1/embeddings`. Experimental: a pairwise judge has no score for an answer alone, so all but `/score` with several
- * documents need a reference or anchors, and say so otherwise.
+ * documents need a reference or anchors, and say so otherwise. An answer without a score is an error.
  */
 import { bodyOf, isFields, type Fields } from "../fields.ts";
 import { askedPrompt, splitQuery } from "../prompt.ts";
@@ -10,11 +10,28 @@ import type { MemberResult, Outcome, Submission, WireFormat, WireReply, Work } f
 import { badRequest } from "../wire-error.ts";
 import { centred } from "./get-reward.ts";
 
-/** 422 when the server has nothing to measure a lone answer against: a constant score would hide that. */
-export const needsYardstick = (results: readonly MemberResult[]): WireReply | undefined => {
-  if (!results.some(({ why }) => why === "alone")) return undefined;
-  const message = "a lone answer needs a reference or anchors: start the server with one of them";
-  return { status: 422, body: { error: { message, type: "r1reward", code: 422 } } };
+const refusal = (status: number, message: string): WireReply => ({
+  status,
+  body: { error: { message, type: "r1reward", code: status } },
+});
+
+const REASONS = {
+  alone: "a lone answer needs a reference or anchors: start the server with one of them",
+  "too-long": "the answer is longer than the server's limit",
+  "bad-input": "the answer cannot be read",
+} as const;
+
+/**
+ * An error for answers without a score, since these replies have no other way to say so, and a score in the middle would
+ * pass for a judgement: 422 for what will be no better next time, 503 for what may be.
+ */
+export const notScored = (results: readonly MemberResult[]): WireReply | undefined => {
+  const failed = results.filter(({ value }) => value === null);
+  if (failed.length === 0) return undefined;
+  for (const { why } of failed) {
+    if (why === "alone" || why === "too-long" || why === "bad-input") return refusal(422, REASONS[why]);
+  }
+  return refusal(503, "the answer could not be judged: ask again");
 };
 
 const listFrom = (value: unknown, field: string): readonly unknown[] => {
@@ -84,7 +101,7 @@ const decode = (path: string, fields: Fields, digest: string): Work => {
   const encode = ({ results }: Outcome): WireReply => {
     const data = results.map(shapes[path]!);
     const whole = { id: `${path.slice(1)}-${digest.slice(0, 32)}`, object: "list", model, data, usage };
-    return needsYardstick(results) ?? { body: isSglang ? data : whole };
+    return notScored(results) ?? { body: isSglang ? data : whole };
   };
   return { kind: "judge", submissions, encode };
 };

@@ -4,6 +4,7 @@ import { saidIn } from "../messages.ts";
 import { askedPrompt } from "../prompt.ts";
 import type { PairAsk, Submission } from "../types.ts";
 import { badRequest } from "../wire-error.ts";
+import { readJudgePrompt } from "./judge-prompts.ts";
 
 /** A message that was read. */
 interface Spoken {
@@ -45,55 +46,11 @@ export const nemoPair = (body: unknown): PairAsk => {
   return { prompt: { ...prompt, text: prompt.text + criteria, raw: prompt.raw + criteria }, responses: [a, b] };
 };
 
-/** Between two headings on lines of their own: from the first `open` to the last `close`, which only the asker could place. */
-const between = (text: string, open: RegExp, close: RegExp | undefined): string | undefined => {
-  const start = open.exec(text);
-  if (start === null) return undefined;
-  const rest = text.slice(start.index + start[0].length);
-  if (close === undefined) return rest.trim();
-  const ends = [...rest.matchAll(new RegExp(close.source, "gm"))];
-  return (ends.length === 0 ? rest : rest.slice(0, ends.at(-1)!.index)).trim();
-};
-
-/** A pointwise prompt's headings. The answer runs to the last closing heading, so that it cannot end itself early. */
-interface Headings {
-  readonly question: RegExp;
-  readonly answer: RegExp;
-  readonly end: RegExp | undefined;
-}
-
-const HEADINGS: readonly Headings[] = [
-  // ms-swift's async_genrm
-  {
-    question: /^[ \t]*## User Question[ \t]*$/m,
-    answer: /^[ \t]*## AI Assistant's Response[ \t]*$/m,
-    end: /^[ \t]*## Your Evaluation[ \t]*$/m,
-  },
-  // verl's genrm_remote
-  {
-    question: /^\[Math Problem\][ \t]*$/m,
-    answer: /^\[AI Solution\][ \t]*$/m,
-    end: /^Your task is to review and critique/m,
-  },
-];
-
-const fromHeadings = (text: string): { question: string; answer: string } | undefined => {
-  for (const { question, answer, end } of HEADINGS) {
-    const opening = question.exec(text);
-    const cut = answer.exec(text);
-    if (opening === null || cut === null || cut.index < opening.index) continue;
-    const asked = text.slice(opening.index + opening[0].length, cut.index).trim();
-    const said = between(text.slice(cut.index), answer, end);
-    if (said !== undefined) return { question: asked, answer: said };
-  }
-  return undefined;
-};
-
 /**
  * The question and the answer of a pointwise judge prompt: as `r1reward: { question, response, reference? }` beside the
  * messages, under headings that are known, or as a conversation that ends with the answer.
  */
-export const pointwiseAsk = (body: unknown): Submission => {
+export const pointwiseAsk = (body: unknown): Submission & { readonly word?: boolean } => {
   const fields = bodyOf(body);
   const own = fields["r1reward"];
   if (isFields(own) && typeof own["response"] === "string") {
@@ -103,10 +60,11 @@ export const pointwiseAsk = (body: unknown): Submission => {
   }
   const messages = messagesOf(fields);
   const user = messages.findLast(({ role }) => role === "user");
-  const found = user === undefined ? undefined : fromHeadings(user.text);
+  const found = user === undefined ? undefined : readJudgePrompt(user.text);
   if (found !== undefined) {
-    const prompt = askedPrompt(found.question, { images: saidIn(user!.content).media });
-    return { prompt, response: found.answer, size: 1 };
+    const { question, answer, reference, word } = found;
+    const prompt = askedPrompt(question, { images: saidIn(user!.content).media });
+    return { prompt, response: answer, size: 1, word, ...(reference === undefined ? {} : { reference }) };
   }
   const last = messages.at(-1);
   if (last?.role === "assistant") {

@@ -3,9 +3,9 @@
  * spoken. Pairs are judged directly; a lone answer is measured against its reference or the server's anchors.
  */
 import { bodyOf } from "../fields.ts";
-import type { MemberResult, Outcome, PairResult, WireFormat, WireReply, WireRequest, Work } from "../types.ts";
+import type { Outcome, PairResult, WireFormat, WireReply, WireRequest, Work } from "../types.ts";
 import { badRequest } from "../wire-error.ts";
-import { needsYardstick } from "./engines.ts";
+import { notScored } from "./engines.ts";
 import { nemoPair, pointwiseAsk, rawPair } from "./openai-asks.ts";
 
 type Speak = (text: string, status: string) => WireReply;
@@ -18,25 +18,30 @@ interface Persona {
 
 const round = (value: number): string => String(Math.round(value * 100) / 100);
 
-/** From −1…1 to 0…10, as `[[7.5]]`. */
-const points = ({ value }: MemberResult): string => `[[${round(5 + 5 * (value ?? 0))}]]`;
+/** A value from −1 to 1 in the words that were asked for. */
+type Say = (
+  value: number,
+  how: { readonly word?: boolean | undefined; readonly reference?: string | undefined },
+) => string;
 
-const yesNo = ({ value }: MemberResult): string => {
-  const good = (value ?? 0) > 0;
+/** From −1…1 to 0…10, as `[[7.5]]`. */
+const points: Say = (value) => `[[${round(5 + 5 * value)}]]`;
+
+/** Against a reference yes means "no worse than it": a right answer to be told from another is a toss-up. */
+const yesNo: Say = (value, { word = false, reference }) => {
+  const good = reference === undefined ? value > 0 : value >= 0;
+  if (word) return good ? "yes" : "no";
   return `${good ? "Yes" : "No"}. \\boxed{${good ? "True" : "False"}}`;
 };
 
 const pointwise =
-  (say: (result: MemberResult) => string, hold: { holdMs: number; maxSheds: number }): Persona["work"] =>
-  ({ body }, speak) => ({
-    kind: "judge",
-    submissions: [pointwiseAsk(body)],
-    hold,
-    encode: ({ results }: Outcome) => {
-      const [result] = results;
-      return needsYardstick(results) ?? speak(say(result!), result!.value === null ? "unscorable" : "scored");
-    },
-  });
+  (say: Say, hold: { holdMs: number; maxSheds: number }): Persona["work"] =>
+  ({ body }, speak) => {
+    const { word, ...submission } = pointwiseAsk(body);
+    const encode = ({ results }: Outcome): WireReply =>
+      notScored(results) ?? speak(say(results[0]!.value!, { word, reference: submission.reference }), "scored");
+    return { kind: "judge", submissions: [submission], hold, encode };
+  };
 
 /** NeMo's scales: scores 1 to 5, ranking 1 (the first is much better) to 6. */
 const ranked = ({ probability: p }: PairResult): string => {
