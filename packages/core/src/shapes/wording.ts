@@ -5,8 +5,7 @@
 import { capital, type Said } from "./question.ts";
 import { chance, pick, type RandomStream } from "./random.ts";
 
-const lower = (text: string): string =>
-  text.startsWith("I ") ? text : text.slice(0, 1).toLowerCase() + text.slice(1);
+const lower = (text: string): string => (text.startsWith("I ") ? text : text.slice(0, 1).toLowerCase() + text.slice(1));
 
 const HEDGES = ["I think", "It seems that", "Probably", "As far as I can tell,", "If I see it right,", "Most likely,"];
 
