@@ -12,6 +12,7 @@ export {
 export { openSharded, openWeights, type OpenCheckpointOptions } from "./sharded.ts";
 export { atomicWrite } from "./atomic-write.ts";
 export { folderStore } from "./folder-store.ts";
+export { imageDecoder } from "./image-decoder.ts";
 export { createSamplePool, type SamplePool, type SamplePoolOptions } from "./sample-pool.ts";
 export { jsonlSink, tensorBoardSink, type ResumeOptions } from "./sinks.ts";
 export { jsonlLog, type JsonlLog, type JsonlLogOptions, type Stepped } from "./jsonl-log.ts";

@@ -1,3 +1,4 @@
 /** Qwen2.5-VL: the model of R1-Reward. */
+export * from "./inputs/index.ts";
 export * from "./model/index.ts";
 export * from "./policy/index.ts";

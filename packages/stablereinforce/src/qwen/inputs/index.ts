@@ -1,4 +1,5 @@
 /** What happens to a prompt before Qwen2.5-VL sees it: template, tokens, positions, pixels. */
+export { qwenSpecialTokens, trainBpe, type TrainBpeOptions } from "./bpe-train.ts";
 export { bytesOfToken } from "./byte-level.ts";
 export { chatPieces, type ChatMessage, type ChatOptions, type ChatPiece } from "./chat-template.ts";
 export { portableDecoder, type DecoderOptions } from "./portable-decoder.ts";

@@ -16,6 +16,7 @@ export interface TokenizerJson {
     readonly type: string;
     readonly vocab: Readonly<Record<string, number>>;
     readonly merges: readonly (string | readonly [string, string])[];
+    readonly [field: string]: unknown;
   };
   readonly [field: string]: unknown;
 }
