@@ -11,6 +11,9 @@ export {
 } from "./safetensors-file.ts";
 export { openSharded, openWeights, type OpenCheckpointOptions } from "./sharded.ts";
 export { atomicWrite } from "./atomic-write.ts";
+export { readQwenAdapter, writeQwenAdapter, type QwenAdapter, type WriteAdapterOptions } from "./qwen-adapter.ts";
+export { readQwenFolder, type QwenFolder, type ReadQwenOptions } from "./qwen-folder.ts";
+export { writeQwenFolder, type LoadParam, type WriteQwenOptions } from "./qwen-write.ts";
 export { folderStore } from "./folder-store.ts";
 export { imageDecoder } from "./image-decoder.ts";
 export { createSamplePool, type SamplePool, type SamplePoolOptions } from "./sample-pool.ts";
@@ -24,3 +27,11 @@ export {
   type StageFolder,
   type StageFolderOptions,
 } from "./stage-folder.ts";
+export {
+  freshQwen,
+  openQwen,
+  readQwenConfig,
+  type FreshQwenOptions,
+  type QwenModelSettings,
+  type QwenPipelineModel,
+} from "./qwen-model.ts";
