@@ -2,7 +2,7 @@
 import { mul, sum, add, type Tensor, type Tensor2D } from "@tensorflow/tfjs-core";
 import { ConfigError } from "@r1reward/core";
 import type { EngineTensor, HostTensor } from "../../engine/tensor.ts";
-import { ShapeError } from "../../errors.ts";
+import { CheckpointError, ShapeError } from "../../errors.ts";
 import { streamOf } from "../../policy/stream.ts";
 import { bucketLength } from "../../policy/transformer-policy.ts";
 import type { Params, Policy, PolicyBatch, Sampled, SampleRequest, TokenRow } from "../../policy/types.ts";
@@ -11,6 +11,7 @@ import type { QwenRow } from "../inputs/types.ts";
 import {
   initQwen,
   qwenModel,
+  qwenParameterShapes,
   type QwenConfig,
   type QwenInputs,
   type QwenModel,
@@ -18,7 +19,7 @@ import {
 } from "../model/index.ts";
 import { qwenDecoder } from "./decoder.ts";
 import { layRows, mediaOf, scoredPlaces } from "./layout.ts";
-import { fullTraining, split } from "./trainable.ts";
+import { fullTraining, isAdapter, split } from "./trainable.ts";
 import type { Qwen25VLOptions, Qwen25VLPolicy, ReplyTokenizer } from "./types.ts";
 
 const longest = (rows: readonly TokenRow[], of: (row: TokenRow) => number): number =>
@@ -125,6 +126,21 @@ const checkVocabulary = ({ tokenizer, config }: Qwen25VLOptions): void => {
   );
 };
 
+/** @throws CheckpointError when a parameter is missing, unknown or of another shape */
+const checkWeights = (weights: QwenParams<HostTensor>, config: QwenConfig): void => {
+  const wanted = qwenParameterShapes(config);
+  const fail = (problem: "missing-tensor" | "shape-mismatch" | "bad-name", tensor: string, message: string) =>
+    new CheckpointError({ file: "weights", problem, tensor }, message);
+  for (const [name, shape] of wanted) {
+    const got = weights[name]?.shape;
+    if (got === undefined) throw fail("missing-tensor", name, "expected this tensor, which the configuration asks for");
+    if (got.join() === shape.join()) continue;
+    throw fail("shape-mismatch", name, `expected [${shape.join(", ")}], got [${got.join(", ")}]`);
+  }
+  const extra = Object.keys(weights).find((name) => !wanted.has(name) && !isAdapter(name));
+  if (extra !== undefined) throw fail("bad-name", extra, "expected no such tensor in this model");
+};
+
 /** Weights that are not trained, put on the engine when they are first needed, and only once. */
 const onEngine = ({ engine }: Qwen25VLOptions, frozen: QwenParams<HostTensor>) => {
   const held: { placed: Params<EngineTensor> | undefined } = { placed: undefined };
@@ -151,7 +167,9 @@ export const qwen25vl = <Truth = unknown>(options: Qwen25VLOptions): Qwen25VLPol
   checkVocabulary(options);
   const context = contextOf(options);
   const model = qwenModel(config, { lora: trainable.lora, checkpoint, chunkRows });
-  const { trained, frozen } = split(options.weights ?? initQwen(config, options.initSeed ?? 0), trainable);
+  const weights = options.weights ?? initQwen(config, options.initSeed ?? 0);
+  checkWeights(weights, config);
+  const { trained, frozen } = split(weights, trainable);
   const rest = onEngine(options, frozen);
   const sampler = decoderSampler(engine, qwenDecoder(model), { maxBatch: options.maxBatch });
   const placed: Qwen25VLPolicy["placed"] = (params) => ({ ...rest.get(), ...params });
