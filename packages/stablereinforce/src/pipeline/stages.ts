@@ -26,7 +26,7 @@ export const rlSteps = (
  * @throws ConfigError, CheckpointError, EngineError, AbortError
  */
 export const runSft = async <Truth = unknown>(options: SftStage<Truth>): Promise<StageResult> => {
-  const { model, examples, run, weights, signal } = options;
+  const { model, examples, run, weights, microBatch, nonFinite, signal } = options;
   if (examples.length === 0) throw new ConfigError("examples: expected at least one, got none");
   const steps = options.steps ?? sftSteps(examples.length, run);
   const rows = cachedRows(examples.length, (i) => {
@@ -39,7 +39,10 @@ export const runSft = async <Truth = unknown>(options: SftStage<Truth>): Promise
     policy: model.policy,
     steps,
     start: ({ from, seed }) =>
-      trainSft<Truth>({ policy: model.policy, examples: rows, run, steps, seed, weights, from, signal }),
+      trainSft<Truth>({
+        ...{ policy: model.policy, examples: rows, run, steps, seed, weights, from, signal },
+        ...{ microBatch, nonFinite },
+      }),
     samplesOf: () => [],
   });
 };
@@ -73,14 +76,15 @@ export const runRl = async <Truth = unknown>(options: RlStage<Truth>): Promise<S
   const { model, prompts, reward, recipe = presets.paper, weights, reference, signal, samplesKept = 2 } = options;
   const run = { ...recipe.run, ...options.run };
   const steps = options.steps ?? rlSteps(prompts.length, run);
-  const { rewardConcurrency, onRewardError } = options;
+  const { rewardConcurrency, onRewardError, microBatch, nonFinite, oldLogp, dynamicSampling } = options;
+  const passedOn = { rewardConcurrency, onRewardError, microBatch, nonFinite, oldLogp, dynamicSampling };
   const fixed = { policy: model.policy, prompts, reward, recipe, run, steps, weights, reference, signal };
   return runStage({
     kind: "rl",
     options,
     policy: model.policy,
     steps,
-    start: ({ from, seed }) => trainStableReinforce<Truth>({ ...fixed, rewardConcurrency, onRewardError, seed, from }),
+    start: ({ from, seed }) => trainStableReinforce<Truth>({ ...fixed, ...passedOn, seed, from }),
     samplesOf: (report) => samplesOf(report, samplesKept),
   });
 };

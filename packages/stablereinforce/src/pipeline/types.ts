@@ -1,7 +1,7 @@
 /**
  * The paper's pipeline as values and functions: data → cold start → StableReinforce → evaluation → export.
  *
- *   pairs → promptsOf / examplesOf → runSft → runRl → evaluatePolicy → exportWeights
+ *   pairs → promptsOf / examplesOf → runSft → runRl → evaluatePolicy → model.save
  *
  * Nothing here reads a file or a flag: where things are kept and what is told to whom are arguments. Shapes only.
  */
@@ -15,11 +15,8 @@ import type {
   JudgeProtocol,
   Message,
   Preference,
-  R1Error,
   Reward,
   RewardFunction,
-  RewardResult,
-  Sample,
   Winner,
 } from "@r1reward/core";
 import type { Recipe, RunSettings } from "../algorithm/index.ts";
@@ -27,7 +24,7 @@ import type { CheckpointStore } from "../checkpoint/index.ts";
 import type { EngineTensor, HostTensor } from "../engine/tensor.ts";
 import type { Params, Policy, TokenRow, TrainingPrompt } from "../policy/index.ts";
 import type { Alarm } from "../train/monitor.ts";
-import type { SftSettings, TrainingReport } from "../train/types.ts";
+import type { SftSettings, TrainingReport, TrainSftOptions, TrainStableReinforceOptions } from "../train/types.ts";
 import type { WatchOptions } from "../train/watch.ts";
 
 /** A pair with the human's choice. */
@@ -78,6 +75,14 @@ export interface PipelineModel<Truth = Winner> extends AsyncDisposable {
   readonly measure: (prompt: readonly Message[]) => Awaitable<number>;
   /** A prompt with the reply to be learnt. @throws as `measure` */
   readonly encode: (prompt: readonly Message[], reply: string) => Awaitable<TokenRow>;
+  /** Writes the model with these weights as a Hugging Face folder, whole or not at all. @throws CheckpointError, AbortError */
+  readonly save?:
+    | ((
+        path: string,
+        weights: Params<HostTensor>,
+        options?: CallOptions & { readonly overwrite?: boolean | undefined },
+      ) => Promise<void>)
+    | undefined;
 }
 
 /** Something happened in a stage. */
@@ -164,14 +169,19 @@ export interface StageResult {
 }
 
 /** The cold start (paper, section 4.1). */
-export interface SftStage<Truth = Winner> extends StageOptions {
+export interface SftStage<Truth = Winner>
+  extends StageOptions, Pick<TrainSftOptions<Truth>, "microBatch" | "nonFinite"> {
   readonly model: PipelineModel<Truth>;
   readonly examples: readonly CritiqueExample[];
   readonly run?: SftSettings | undefined;
 }
 
+/** What a stage of reinforcement learning hands on to `trainStableReinforce` as it is. */
+export type RlPassedOn =
+  "microBatch" | "nonFinite" | "oldLogp" | "dynamicSampling" | "rewardConcurrency" | "onRewardError";
+
 /** Reinforcement learning (paper, section 3). */
-export interface RlStage<Truth = Winner> extends StageOptions {
+export interface RlStage<Truth = Winner> extends StageOptions, Pick<TrainStableReinforceOptions<Truth>, RlPassedOn> {
   readonly model: PipelineModel<Truth>;
   readonly prompts: readonly TrainingPrompt<Truth>[];
   readonly reward: RewardFunction<Truth> | GroupRewardFunction<Truth>;
@@ -179,8 +189,6 @@ export interface RlStage<Truth = Winner> extends StageOptions {
   readonly run?: Partial<RunSettings> | undefined;
   /** π_ref; by default the weights to begin with, when the recipe's KL coefficient is not 0. */
   readonly reference?: Params<HostTensor> | undefined;
-  readonly rewardConcurrency?: number | undefined;
-  readonly onRewardError?: ((error: R1Error, sample: Sample<Truth>) => RewardResult) | undefined;
   /** Replies that are kept of every step for people to read; 2 by default. */
   readonly samplesKept?: number | undefined;
 }

@@ -1,0 +1,176 @@
+/** From names in a configuration to the values they stand for: the only place of `train` that knows names. */
+import {
+  createR1Protocol,
+  openaiCompatible,
+  r1Protocol,
+  r1Reward,
+  type ChatModel,
+  type DefinedReward,
+  type JudgeProtocol,
+  type Part,
+  type Winner,
+} from "@r1reward/core";
+import { nodeMedia } from "@r1reward/core/node";
+import { shapesProtocol } from "@r1reward/core/shapes";
+import {
+  characterTokenizer,
+  createEngine,
+  promptsOf,
+  recipeOf,
+  textModel,
+  type Engine,
+  type PairData,
+  type PipelineModel,
+  type Recipe,
+} from "@r1reward/stablereinforce";
+import { freshQwen, openQwen } from "@r1reward/stablereinforce/node";
+import { ConfigError } from "@r1reward/core";
+import { apiKeyFrom } from "../options.ts";
+import type { RunConfig } from "./config/schema.ts";
+
+const PROTOCOLS: Readonly<Record<RunConfig["protocol"], () => JudgeProtocol>> = {
+  r1: () => r1Protocol,
+  "r1-train": () => createR1Protocol({ preset: "train" }),
+  shapes: () => shapesProtocol,
+};
+
+/** The protocol of a run. */
+export const protocolOf = (config: RunConfig): JudgeProtocol => PROTOCOLS[config.protocol]();
+
+/** The engine of a run. @throws EngineError when there is no such runtime */
+export const openEngine = ({ engine }: RunConfig): Promise<Engine> => {
+  const { runtime, provider, precision, threads } = engine;
+  return createEngine({ runtime, provider, precision, threads: threads ?? undefined });
+};
+
+/** Everything a policy may read or write about these pairs. */
+function* textsOf(config: RunConfig, data: PairData): Generator<string> {
+  const text = (part: Part): string => (part.type === "text" ? part.text : "");
+  for (const { prompt } of promptsOf(data.pairs, { protocol: protocolOf(config), order: "both" }))
+    for (const { content } of prompt) for (const part of content) yield text(part);
+  for (const pair of data.pairs)
+    for (const swapped of [false, true]) {
+      const critique = data.critique?.(pair, swapped) ?? null;
+      if (critique !== null) yield critique;
+    }
+  yield "system user assistant\nYou are a helpful assistant.\n<think></think><answer>1</answer><answer>2</answer>";
+}
+
+/** Pictures are not text: a text model does not see them. */
+const withoutPictures = (model: PipelineModel): PipelineModel => {
+  const plain = (prompt: Parameters<PipelineModel["measure"]>[0]) =>
+    prompt.map((message) => ({ ...message, content: message.content.filter(({ type }) => type === "text") }));
+  const { policy } = model;
+  return {
+    ...model,
+    policy: {
+      ...policy,
+      sample: (params, requests, settings) =>
+        policy.sample(
+          params,
+          requests.map((request) => ({
+            ...request,
+            prompt: { ...request.prompt, prompt: plain(request.prompt.prompt) },
+          })),
+          settings,
+        ),
+    },
+    measure: (prompt) => model.measure(plain(prompt)),
+    encode: (prompt, reply) => model.encode(plain(prompt), reply),
+  };
+};
+
+const openText = (config: RunConfig, engine: Engine, data: PairData): PipelineModel => {
+  const { model } = config;
+  if (model.kind !== "text") throw new ConfigError("model: expected a text model");
+  const alphabet = [...new Set([...textsOf(config, data)].join(""))].sort().join("");
+  const tokenizer = characterTokenizer(alphabet);
+  const { seed, ...size } = model.size;
+  const vocabSize = Math.ceil(tokenizer.vocabSize / 16) * 16;
+  const sizes = { ...size, vocabSize, tiedEmbeddings: true };
+  const { context } = model;
+  const { maxBatch } = config.engine;
+  return withoutPictures(textModel<Winner>({ engine, config: sizes, tokenizer, context, initSeed: seed, maxBatch }));
+};
+
+/** The folder that pictures of the data are in. */
+const mediaOf = ({ data }: RunConfig) => {
+  const root = data.source.kind === "file" ? data.source.imageRoot : undefined;
+  return nodeMedia(root === undefined ? {} : { root });
+};
+
+/** The model of a run. @throws ConfigError, CheckpointError */
+export const openModel = async (config: RunConfig, engine: Engine, data: PairData): Promise<PipelineModel> => {
+  const { model, engine: how } = config;
+  if (model.kind === "text") return openText(config, engine, data);
+  const media = mediaOf(config);
+  const { context, checkpoint } = model;
+  const settings = { engine, media, context, checkpoint, maxBatch: how.maxBatch, maxPixels: config.data.maxPixels };
+  const opened = await (model.kind === "qwen25vl"
+    ? openQwen(model.path, { ...settings, lora: loraOf(model.lora) })
+    : Promise.resolve(freshQwenOf(config, settings, data)));
+  return {
+    ...opened,
+    [Symbol.asyncDispose]: async () => {
+      await opened[Symbol.asyncDispose]();
+      await media[Symbol.asyncDispose]();
+    },
+  };
+};
+
+type FreshSettings = Omit<Parameters<typeof freshQwen>[0], "size" | "texts" | "vocabSize" | "initSeed">;
+
+const freshQwenOf = (config: RunConfig, settings: FreshSettings, data: PairData) => {
+  const { model } = config;
+  if (model.kind !== "qwen25vl-fresh") throw new ConfigError("model: expected fresh sizes");
+  const { vocabSize, seed, ...size } = model.size;
+  const sizes = { ...size, context: model.context };
+  return freshQwen<Winner>({ ...settings, size: sizes, vocabSize, initSeed: seed, texts: textsOf(config, data) });
+};
+
+/** Adapters as the model takes them. @throws ConfigError when the pattern is none */
+export const loraOf = (lora: Extract<RunConfig["model"], { kind: "qwen25vl" }>["lora"]) => {
+  if (lora === null) return undefined;
+  const { rank, alpha, target } = lora;
+  try {
+    return { rank, alpha, ...(target === undefined ? {} : { target: new RegExp(target) }) };
+  } catch (cause) {
+    throw new ConfigError(`model.lora.target: expected a regular expression, got ${JSON.stringify(target)}`, { cause });
+  }
+};
+
+/** The referee of a run, when it is a model. */
+const refereeOf = ({ reward }: RunConfig): (ChatModel & AsyncDisposable) | undefined => {
+  if (reward.referee === "rule") return undefined;
+  const { url, model } = reward.referee;
+  return openaiCompatible({ baseURL: url, model, apiKey: apiKeyFrom(), concurrency: { max: reward.concurrency } });
+};
+
+/** A reward and what it holds open. */
+export interface OpenReward extends AsyncDisposable {
+  readonly reward: DefinedReward<Winner>;
+}
+
+/** The reward of a run: result · (1 + w · consistency) + w · format (paper, section 3). */
+export const openReward = (config: RunConfig): OpenReward => {
+  const { formatWeight, consistencyWeight, inconsistent, undecided } = config.reward;
+  const referee = refereeOf(config);
+  const weights = { formatWeight, consistencyWeight, inconsistent, undecided };
+  return {
+    reward: r1Reward({ ...weights, protocol: protocolOf(config), referee }),
+    [Symbol.asyncDispose]: async () => referee?.[Symbol.asyncDispose](),
+  };
+};
+
+/** The recipe of a run. @throws ConfigError */
+export const recipeOfRun = (rl: NonNullable<RunConfig["rl"]>): Recipe => {
+  const { algorithm, epsilon, preClip, filterSigmas, klCoef, klTarget, maxTokens } = rl;
+  return recipeOf(algorithm, {
+    epsilon,
+    preClip: preClip ?? false,
+    filter: filterSigmas ?? false,
+    klCoef,
+    klTarget: klTarget ?? undefined,
+    maxTokens,
+  });
+};

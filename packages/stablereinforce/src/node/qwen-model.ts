@@ -1,0 +1,163 @@
+/** Qwen2.5-VL as a model of the pipeline: from a Hugging Face folder, or with fresh weights and a tokenizer of its own. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ConfigError, messageOf, type MediaLoader, type Winner } from "@r1reward/core";
+import type { Engine } from "../engine/types.ts";
+import { CheckpointError } from "../errors.ts";
+import { freshQwenConfig, type FreshQwenSize } from "../pipeline/fresh-qwen.ts";
+import { trainTokenizer } from "../pipeline/train-tokenizer.ts";
+import type { PipelineModel } from "../pipeline/types.ts";
+import {
+  processorOptionsFrom,
+  qwenInputs,
+  qwenProcessor,
+  qwenTokenizer,
+  type QwenTokenizer,
+} from "../qwen/inputs/index.ts";
+import { mergeLora, parseQwenConfig, type LoraConfig, type QwenConfig, type QwenParams } from "../qwen/model/index.ts";
+import { fullTraining, loraTraining, qwen25vl, type Qwen25VLPolicy } from "../qwen/policy/index.ts";
+import type { HostTensor } from "../engine/tensor.ts";
+import type { ProcessorOptions } from "../qwen/inputs/types.ts";
+import { imageDecoder } from "./image-decoder.ts";
+import { readQwenFolder } from "./qwen-folder.ts";
+import { writeQwenFolder } from "./qwen-write.ts";
+
+/** How either model is made. */
+export interface QwenModelSettings {
+  readonly engine: Engine;
+  /** Most tokens of prompt and reply together; the model's positions by default. */
+  readonly context?: number | undefined;
+  /** Adapters in place of all weights. */
+  readonly lora?: LoraConfig | undefined;
+  /** Forget activations inside of blocks and make them again. */
+  readonly checkpoint?: boolean | undefined;
+  /** Most sequences sampled side by side. */
+  readonly maxBatch?: number | undefined;
+  /** Largest area of a picture in pixels. */
+  readonly maxPixels?: number | undefined;
+  /** Reads pictures that are paths or addresses; bytes and data URIs only, by default. */
+  readonly media?: MediaLoader | undefined;
+}
+
+/** Qwen2.5-VL in the pipeline. */
+export interface QwenPipelineModel<Truth = Winner> extends PipelineModel<Truth> {
+  readonly policy: Qwen25VLPolicy<Truth>;
+  readonly config: QwenConfig;
+  readonly tokenizer: QwenTokenizer;
+}
+
+interface Pieces {
+  readonly config: QwenConfig;
+  readonly tokenizer: QwenTokenizer;
+  readonly processor: ProcessorOptions;
+  readonly params?: QwenParams<HostTensor> | undefined;
+  readonly initSeed?: number | undefined;
+  /** What `save` writes beside weights and sizes. */
+  readonly companions: { readonly from: string } | { readonly files: Readonly<Record<string, string>> };
+}
+
+const assemble = <Truth>(pieces: Pieces, settings: QwenModelSettings): QwenPipelineModel<Truth> => {
+  const { config, tokenizer, params, initSeed, companions } = pieces;
+  const { engine, lora, media, checkpoint, maxBatch } = settings;
+  const context = Math.min(settings.context ?? Infinity, config.text.maxPositions);
+  const processor = qwenProcessor({ ...pieces.processor, maxPixels: settings.maxPixels ?? pieces.processor.maxPixels });
+  const inputs = qwenInputs({ tokenizer, processor, config, media, decode: imageDecoder() });
+  const trainable = lora === undefined ? fullTraining : loraTraining(lora);
+  const weights = params;
+  const made = { engine, config, tokenizer, inputs, weights, initSeed, trainable, checkpoint, maxBatch, context };
+  const policy = qwen25vl<Truth>(made);
+  return {
+    policy,
+    config,
+    tokenizer,
+    context: policy.context,
+    measure: (prompt) => policy.measure(prompt),
+    encode: (prompt, reply) => policy.encode(prompt, reply),
+    save: async (path, trained, options = {}) => {
+      const all = policy.allWeights(trained);
+      const whole = lora === undefined ? all : mergeLora(all, all, lora);
+      await writeQwenFolder(path, { config, params: whole, ...companions, ...options });
+    },
+    [Symbol.asyncDispose]: () => policy[Symbol.asyncDispose](),
+  };
+};
+
+const readJson = async (file: string, optional = false): Promise<unknown> => {
+  const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    if (optional && cause.code === "ENOENT") return null;
+    throw new CheckpointError({ file, problem: "io" }, messageOf(cause), { cause });
+  });
+  if (text === null) return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new CheckpointError({ file, problem: "not-json" }, messageOf(cause), { cause });
+  }
+};
+
+/**
+ * Opens a Hugging Face folder for training and measuring.
+ *
+ * @throws ConfigError naming the field, CheckpointError naming file and tensor
+ */
+export const openQwen = async <Truth = Winner>(
+  path: string,
+  settings: QwenModelSettings,
+): Promise<QwenPipelineModel<Truth>> => {
+  const json = await readJson(join(path, "tokenizer.json"));
+  const preprocessor = await readJson(join(path, "preprocessor_config.json"), true);
+  const { config, params } = await readQwenFolder(path);
+  const tokenizer = qwenTokenizer(json, { vocabSize: config.text.vocabSize });
+  const processor = preprocessor === undefined ? {} : processorOptionsFrom(preprocessor);
+  return assemble<Truth>({ config, tokenizer, processor, params, companions: { from: path } }, settings);
+};
+
+/** Sizes of a model whose weights need not be there: `config.json` alone. @throws ConfigError, CheckpointError */
+export const readQwenConfig = async (path: string): Promise<QwenConfig> =>
+  parseQwenConfig(await readJson(join(path, "config.json")), { tied: false });
+
+/** A fresh model. */
+export interface FreshQwenOptions extends QwenModelSettings {
+  readonly size: FreshQwenSize;
+  /** What the vocabulary is learnt from. */
+  readonly texts: Iterable<string>;
+  /** Most tokens of the vocabulary. */
+  readonly vocabSize: number;
+  readonly initSeed?: number | undefined;
+}
+
+/**
+ * The architecture of Qwen2.5-VL with fresh weights and a tokenizer learnt from texts. `save` writes a whole folder, which `openQwen`
+ * opens.
+ *
+ * @throws ConfigError on sizes that do not fit together
+ */
+export const freshQwen = <Truth = Winner>(options: FreshQwenOptions): QwenPipelineModel<Truth> => {
+  const { size, texts, vocabSize, initSeed, ...settings } = options;
+  if (settings.lora !== undefined) throw new ConfigError("lora: fresh weights are trained as a whole, got adapters");
+  const json = trainTokenizer(texts, { vocabSize });
+  const tokenizer = qwenTokenizer(json);
+  const config = freshQwenConfig(size, tokenizer);
+  const files = {
+    "tokenizer.json": JSON.stringify(json),
+    "tokenizer_config.json": JSON.stringify({
+      tokenizer_class: "Qwen2Tokenizer",
+      eos_token: "<|im_end|>",
+      pad_token: "<|endoftext|>",
+      model_max_length: size.context,
+    }),
+    "preprocessor_config.json": JSON.stringify({
+      image_processor_type: "Qwen2VLImageProcessor",
+      processor_class: "Qwen2_5_VLProcessor",
+      patch_size: 14,
+      temporal_patch_size: 2,
+      merge_size: 2,
+      min_pixels: 784,
+      max_pixels: settings.maxPixels ?? 12_845_056,
+      image_mean: [0.48145466, 0.4578275, 0.40821073],
+      image_std: [0.26862954, 0.26130258, 0.27577711],
+    }),
+  };
+  const processor = { minPixels: 784 };
+  return assemble<Truth>({ config, tokenizer, processor, initSeed, companions: { files } }, settings);
+};
