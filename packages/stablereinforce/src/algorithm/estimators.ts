@@ -6,7 +6,7 @@
  */
 import { ConfigError } from "@r1reward/core";
 import { expectOption, expectRewards, expectRow } from "./checks.ts";
-import { groupsOf, meanOf, sampleStd, shapeGroups } from "./group.ts";
+import { groupsOf, meanOf, sampleStd, shapeGroups, zeroRows } from "./group.ts";
 import { clipReward, reinforce, standardise, tokenRewards, type ReturnOptions } from "./stable-reinforce.ts";
 import type { AdvantageEstimator, Scored } from "./types.ts";
 
@@ -77,14 +77,15 @@ const gae =
     expectOption("lambda", lambda, [0, 1]);
     expectOption("gamma", gamma, [0, 1]);
     const klCoef = expectOption("klCoef", context?.klCoef ?? options.klCoef ?? 0, [0, Number.MAX_VALUE]);
+    const how = { ...options, klCoef };
     return batch.map((rollout, n) => {
       const values = valuesOf(rollout, n);
-      const rewards = tokenRewards(rollout, { ...options, klCoef });
-      const advantages = new Float64Array(rewards.length);
-      let next = 0;
-      for (let t = rewards.length - 1; t >= 0; t--) {
-        const delta = (rewards[t] as number) + gamma * (values[t + 1] ?? 0) - (values[t] as number);
-        advantages[t] = next = delta + gamma * lambda * next;
+      const advantages = tokenRewards(rollout, how); // rewards until they are overwritten, last first
+      let [next, valueAfter] = [0, 0];
+      for (let t = advantages.length - 1; t >= 0; t--) {
+        const value = values[t] as number;
+        advantages[t] = next = (advantages[t] as number) + gamma * valueAfter - value + gamma * lambda * next;
+        valueAfter = value;
       }
       return advantages;
     });
@@ -129,7 +130,9 @@ const gdpo =
       partScores(batch, part, epsilon).forEach((score, n) => (sums[n] = (sums[n] as number) + weight * score));
     }
     const [scores] = standardise([sums]);
-    return batch.map(({ logpOld }, n) => new Float64Array(logpOld.length).fill(scores?.[n] ?? 0));
+    const made = zeroRows(batch.map(({ logpOld }) => logpOld.length));
+    made.forEach((row, n) => row.fill(scores?.[n] ?? 0));
+    return made;
   };
 
 /** Advantage estimators by name; each makes one from its options. */

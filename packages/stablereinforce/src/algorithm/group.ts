@@ -37,10 +37,22 @@ export const shapeGroups = (
   return batch.map((rollout, n) => ({ ...rollout, reward: shaped[n] as number }));
 };
 
+/**
+ * Rows of zeros of given lengths, one after the other in one piece of memory: thousands of small arrays take longer to get than to
+ * fill. `[N]` → `[N][T_n]`
+ */
+export const zeroRows = (lengths: readonly number[]): readonly Float64Array[] => {
+  const all = new Float64Array(lengths.reduce((sum, length) => sum + length, 0));
+  let at = 0;
+  return lengths.map((length) => all.subarray(at, (at += length)));
+};
+
 /** `row.map(f)` for each row, as a loop: several times faster than the method. `[N][T_n]` → `[N][T_n]` */
-export const mapRows = (rows: readonly Float64Array[], f: (x: number) => number): readonly Float64Array[] =>
-  rows.map((row) => {
-    const out = new Float64Array(row.length);
+export const mapRows = (rows: readonly Float64Array[], f: (x: number) => number): readonly Float64Array[] => {
+  const made = zeroRows(rows.map((row) => row.length));
+  rows.forEach((row, n) => {
+    const out = made[n] as Float64Array;
     for (let t = 0; t < row.length; t++) out[t] = f(row[t] as number);
-    return out;
   });
+  return made;
+};

@@ -3,6 +3,7 @@
  * Every difference from `stable-reinforce.ts` has its number in docs/deviations.md.
  */
 import { expectRewards } from "./checks.ts";
+import { mapRows } from "./group.ts";
 import { reinforce, script, stableReinforce } from "./stable-reinforce.ts";
 import type { AdvantageEstimator, AdvantageTransform, Recipe } from "./types.ts";
 
@@ -20,19 +21,18 @@ const LARGEST = 10;
  */
 export const referenceNormalise: AdvantageTransform = (rows) => {
   const tokens = rows.reduce((sum, row) => sum + row.length, 0);
-  const single = rows.map((row) => Float32Array.from(row));
   let [sum, squares] = [0, 0];
-  for (const row of single) for (const a of row) sum += a;
+  for (const row of rows) for (let t = 0; t < row.length; t++) sum += Math.fround(row[t] as number);
   const mean = Math.fround(sum / tokens);
-  for (const row of single) for (const a of row) squares += Math.fround(a - mean) ** 2;
+  for (const row of rows) {
+    for (let t = 0; t < row.length; t++) squares += Math.fround(Math.fround(row[t] as number) - mean) ** 2;
+  }
   const rstd = Math.fround(1 / Math.sqrt(Math.max(squares / tokens, EPSILON)));
   const [low, high] = [Math.fround(mean - 3), Math.fround(mean + 3)];
-  return single.map((row) =>
-    Float64Array.from(row, (a) => {
-      const z = Math.fround(Math.fround(Math.fround(a - mean) * rstd) + EPSILON);
-      return z >= low && z <= high && Math.abs(z) <= LARGEST ? z : 0;
-    }),
-  );
+  return mapRows(rows, (a) => {
+    const z = Math.fround(Math.fround(Math.fround(Math.fround(a) - mean) * rstd) + EPSILON);
+    return z >= low && z <= high && Math.abs(z) <= LARGEST ? z : 0;
+  });
 };
 
 /** Rewards without a finite value are refused as everywhere; the released code lets them pass into the batch. */

@@ -12,7 +12,7 @@ import { ConfigError } from "@r1reward/core";
 import { sequenceMean } from "./aggregate.ts";
 import { expectOption, expectRewards, expectRow } from "./checks.ts";
 import { guardInputs, lossStats } from "./guard.ts";
-import { mapRows } from "./group.ts";
+import { mapRows, zeroRows } from "./group.ts";
 import { kl, type KlEstimator } from "./kl.ts";
 import type { AdvantageEstimator, EstimatorContext, Loss, Recipe, Scored } from "./types.ts";
 
@@ -35,15 +35,11 @@ const REWARD_CLIP = [-10, 10] as const;
 export const clipReward = (reward: number, { rewardClip: [low, high] = REWARD_CLIP }: ReturnOptions = {}): number =>
   Math.min(high, Math.max(low, reward));
 
-/**
- * r_t = 1[t = T]·clip(r) − β·KL_t   (section 2, Reinforce++; KL_t by `klEstimator` from log π_old − log π_ref). → `[T]`
- * @throws NumericError, ShapeError, ConfigError when β > 0 and there is no `logpRef`
- */
-export const tokenRewards = (rollout: Scored, options: ReturnOptions = {}): Float64Array => {
+/** Writes token rewards into zeros. */
+const writeRewards = (rewards: Float64Array, rollout: Scored, options: ReturnOptions): void => {
   const { klCoef = 0, klEstimator = kl.k1 } = options;
-  const length = rollout.logpOld.length;
-  const rewards = new Float64Array(length);
-  if (length === 0) return rewards;
+  const length = rewards.length;
+  if (length === 0) return;
   if (klCoef > 0) {
     if (rollout.logpRef === undefined) throw new ConfigError("KL in the reward: expected logpRef on every rollout");
     const logpOld = expectRow("logpOld", rollout.logpOld, length);
@@ -53,14 +49,28 @@ export const tokenRewards = (rollout: Scored, options: ReturnOptions = {}): Floa
     }
   }
   rewards[length - 1] = (rewards[length - 1] as number) + clipReward(rollout.reward, options);
+};
+
+/**
+ * r_t = 1[t = T]·clip(r) − β·KL_t   (section 2, Reinforce++; KL_t by `klEstimator` from log π_old − log π_ref). → `[T]`
+ * @throws NumericError, ShapeError, ConfigError when β > 0 and there is no `logpRef`
+ */
+export const tokenRewards = (rollout: Scored, options: ReturnOptions = {}): Float64Array => {
+  const rewards = new Float64Array(rollout.logpOld.length);
+  writeRewards(rewards, rollout, options);
   return rewards;
+};
+
+/** G_t = r_t + γ·G_{t+1}, in place. */
+const sumBackwards = (rewards: Float64Array, gamma: number): void => {
+  let next = 0;
+  for (let t = rewards.length - 1; t >= 0; t--) rewards[t] = next = (rewards[t] as number) + gamma * next;
 };
 
 /** G_t = r_t + γ·G_{t+1}. `[T]` → `[T]` */
 export const returnsToGo = (rewards: Float64Array, gamma = 1): Float64Array => {
-  const returns = new Float64Array(rewards.length);
-  let next = 0;
-  for (let t = rewards.length - 1; t >= 0; t--) returns[t] = next = (rewards[t] as number) + gamma * next;
+  const returns = rewards.slice();
+  sumBackwards(returns, gamma);
   return returns;
 };
 
@@ -76,7 +86,13 @@ export const reinforceReturns = (
   expectRewards(batch);
   const gamma = expectOption("gamma", options.gamma ?? 1, [0, 1]);
   const klCoef = expectOption("klCoef", context.klCoef ?? options.klCoef ?? 0, [0, Number.MAX_VALUE]);
-  return batch.map((rollout) => returnsToGo(tokenRewards(rollout, { ...options, klCoef }), gamma));
+  const returns = zeroRows(batch.map(({ logpOld }) => logpOld.length));
+  const how = { ...options, klCoef };
+  batch.forEach((rollout, n) => {
+    writeRewards(returns[n] as Float64Array, rollout, how);
+    sumBackwards(returns[n] as Float64Array, gamma);
+  });
+  return returns;
 };
 
 /** The paper's ϵ in (A − μ)/(σ + ϵ), whose value it does not give; here a floor of σ, so that equal rewards give exactly 0. */
@@ -95,23 +111,39 @@ export interface Moments {
   readonly std: number;
 }
 
+const sumOf = (rows: readonly Float64Array[], first: number): number => {
+  let sum = 0;
+  for (const row of rows) for (let t = 0; t < row.length; t++) sum += (row[t] as number) - first;
+  return sum;
+};
+
+const squaresOf = (rows: readonly Float64Array[], first: number, shift: number): number => {
+  let sum = 0;
+  for (const row of rows) for (let t = 0; t < row.length; t++) sum += ((row[t] as number) - first - shift) ** 2;
+  return sum;
+};
+
 /** μ_A, σ_A. Sums run over differences from the first value: equal numbers have σ = 0 exactly. @throws NumericError */
 export const moments = (rows: readonly Float64Array[]): Moments => {
   const first = rows.find((row) => row.length > 0)?.[0] ?? 0;
-  let [tokens, sum, squares] = [0, 0, 0];
-  for (const [n, row] of rows.entries()) {
-    tokens += expectRow(`advantages[${n}]`, row, row.length).length;
-    for (const a of row) sum += a - first;
-  }
-  const shift = tokens === 0 ? 0 : sum / tokens;
-  for (const row of rows) for (const a of row) squares += (a - first - shift) ** 2;
-  return { tokens, mean: first + shift, std: tokens === 0 ? 0 : Math.sqrt(squares / tokens) };
+  const tokens = rows.reduce((count, row) => count + row.length, 0);
+  if (tokens === 0) return { tokens, mean: 0, std: 0 };
+  const sum = sumOf(rows, first);
+  // a sum is finite only if all its terms are: then nobody need look at them one by one
+  if (!Number.isFinite(sum)) rows.forEach((row, n) => void expectRow(`advantages[${n}]`, row, row.length));
+  const shift = sum / tokens;
+  return { tokens, mean: first + shift, std: Math.sqrt(squaresOf(rows, first, shift) / tokens) };
+};
+
+/** μ and max(σ, ϵ). */
+const scaleOf = (rows: readonly Float64Array[]): readonly [mean: number, sigma: number] => {
+  const { mean, std } = moments(rows);
+  return [mean, Math.max(std, SIGMA_FLOOR)];
 };
 
 /** z = (A − μ_A) / max(σ_A, ϵ)   over the global batch. `[N][T_n]` → `[N][T_n]` @throws NumericError */
 export const standardise = (rows: readonly Float64Array[]): readonly Float64Array[] => {
-  const { mean, std } = moments(rows);
-  const sigma = Math.max(std, SIGMA_FLOOR);
+  const [mean, sigma] = scaleOf(rows);
   return mapRows(rows, (a) => (a - mean) / sigma);
 };
 
@@ -120,12 +152,18 @@ export const cutOutliers = (rows: readonly Float64Array[], sigmas = SIGMAS): rea
   mapRows(rows, (z) => (Math.abs(z) <= sigmas + BOUNDARY ? z : 0));
 
 /**
- * The advantage filter (section 3.2): Â = z·1[ |z| ≤ 3 ], z standardised over every token of the rollout batch.
- * `[N][T_n]` → `[N][T_n]`
+ * The advantage filter (section 3.2): Â = z·1[ |z| ≤ 3 ], z standardised over every token of the rollout batch: `standardise`,
+ * then `cutOutliers`, in one pass. `[N][T_n]` → `[N][T_n]`
  * @throws NumericError when an advantage is NaN or infinite, ConfigError
  */
-export const filterAdvantages = (rows: readonly Float64Array[], sigmas = SIGMAS): readonly Float64Array[] =>
-  cutOutliers(standardise(rows), expectOption("sigmas", sigmas, [Number.MIN_VALUE, Infinity]));
+export const filterAdvantages = (rows: readonly Float64Array[], sigmas = SIGMAS): readonly Float64Array[] => {
+  const bound = expectOption("sigmas", sigmas, [Number.MIN_VALUE, Infinity]) + BOUNDARY;
+  const [mean, sigma] = scaleOf(rows);
+  return mapRows(rows, (a) => {
+    const z = (a - mean) / sigma;
+    return Math.abs(z) <= bound ? z : 0;
+  });
+};
 
 /** Bounds of Pre-CLIP. */
 export interface PreClip {
