@@ -12,10 +12,13 @@ export interface ShapesReasoningOptions {
   readonly phrasing?: number | undefined;
 }
 
-/** `large red circle top left; small blue square middle; text 7 bottom right`: all that is there, in reading order. */
+/**
+ * `top left large red circle; middle small blue square; bottom right text 7`: all that is there, in reading order. The place comes
+ * first, so that a model knows where to look before it says what it sees.
+ */
 export const describeScene = ({ shapes, label }: Scene): string => {
-  const entries = shapes.map((shape) => ({ cell: shape.cell, text: `${looksText(shape)} ${cellName(shape.cell)}` }));
-  if (label !== undefined) entries.push({ cell: label.cell, text: `text ${label.text} ${cellName(label.cell)}` });
+  const entries = shapes.map((shape) => ({ cell: shape.cell, text: `${cellName(shape.cell)} ${looksText(shape)}` }));
+  if (label !== undefined) entries.push({ cell: label.cell, text: `${cellName(label.cell)} text ${label.text}` });
   return entries
     .sort((a, b) => a.cell - b.cell)
     .map(({ text }) => text)

@@ -132,7 +132,7 @@ describe("critiques", () => {
       ],
     } as const;
     expect(shapesReasoning({ ...record, scene }, { phrasing: 0 })).toContain(
-      "I see: large red star top left; text 7 middle; small blue cross bottom right. ",
+      "I see: top left large red star; middle text 7; bottom right small blue cross. ",
     );
   });
 });
