@@ -4,6 +4,7 @@ export default defineConfig({
   entry: {
     index: "src/index.ts",
     "node/index": "src/node/index.ts",
+    "prepare/index": "src/prepare/index.ts",
     "shapes/index": "src/shapes/index.ts",
     "testing/index": "src/testing/index.ts",
     "model/transport-undici": "src/model/transport-undici.ts",

@@ -4,4 +4,5 @@ export * from "./disk-cache.ts";
 export * from "./jsonl.ts";
 export * from "./media.ts";
 export * from "./parquet.ts";
+export { pictureKey, type PictureKeyOptions } from "./picture-key.ts";
 export { resizerVersion } from "./resize.ts";
