@@ -13,6 +13,10 @@ export const EXIT = {
   judge: 4,
   /** Results could not be written; what was written before is whole. */
   output: 5,
+  /** Training was ended by an alarm; the last good checkpoint is there. */
+  stopped: 6,
+  /** The machine cannot do it: memory ran out, or a runtime is missing. */
+  machine: 7,
   /** Stopped by Ctrl-C or a signal; run the same command again to go on. */
   interrupted: 130,
 } as const;
@@ -25,6 +29,10 @@ const BY_CODE: Readonly<Record<string, number>> = {
   R1_REWARD: EXIT.judge,
   R1_CACHE: EXIT.output,
   R1_OUTPUT: EXIT.output,
+  R1_CHECKPOINT: EXIT.input,
+  R1_SHAPE: EXIT.input,
+  R1_PROMPT: EXIT.input,
+  R1_ENGINE: EXIT.machine,
   R1_ABORTED: EXIT.interrupted,
 };
 

@@ -8,6 +8,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
 import { scoreCommand } from "./commands/score.ts";
 import { serveCommand } from "./commands/serve.ts";
+import { trainCommand } from "./commands/train.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 
 const version = (): string =>
@@ -20,6 +21,7 @@ const program = (): Command => {
     .addCommand(scoreCommand())
     .addCommand(evalCommand())
     .addCommand(serveCommand())
+    .addCommand(trainCommand())
     .addCommand(doctorCommand())
     .addCommand(demoCommand())
     .addHelpText(
@@ -28,9 +30,10 @@ const program = (): Command => {
 Environment: R1REWARD_BASE_URL, R1REWARD_MODEL, R1REWARD_API_KEY, R1REWARD_CACHE,
              R1REWARD_SERVE_TOKENS; NO_COLOR is respected.
 Exit codes: 0 done · 1 unexpected error · 2 wrong usage · 3 unreadable input · 4 some pairs could not be judged ·
-            5 results could not be written · 130 interrupted (run the same command again to go on).`,
+            5 results could not be written · 6 training was stopped by an alarm · 7 the machine cannot do it (memory, runtime) ·
+            130 interrupted (run the same command again to go on).`,
     );
-  for (const command of [root, ...root.commands])
+  for (const command of [root, ...root.commands, ...root.commands.flatMap(({ commands }) => commands)])
     command.exitOverride().showHelpAfterError("(--help shows what is possible)");
   return root;
 };

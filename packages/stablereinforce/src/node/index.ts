@@ -35,3 +35,4 @@ export {
   type QwenModelSettings,
   type QwenPipelineModel,
 } from "./qwen-model.ts";
+export { hasWeights, qwenFacts } from "./qwen-facts.ts";

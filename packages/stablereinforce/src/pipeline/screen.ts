@@ -13,10 +13,12 @@ import type { LabelledPair, PairData, PipelineModel, SkippedRow } from "./types.
 
 /** What is looked at. */
 export interface ScreenOptions extends CallOptions {
-  readonly model: Pick<PipelineModel, "measure" | "context">;
+  readonly model: Pick<PipelineModel, "measure" | "context"> & Partial<Pick<PipelineModel, "encode">>;
   readonly protocol?: JudgeProtocol | undefined;
   /** Tokens that a reply may need beside its prompt. */
   readonly replyTokens: number;
+  /** Are the critiques to be learnt? Then each must fit as well. */
+  readonly critiques?: boolean | undefined;
   /** A pair that cannot be used ends it (default), or is left out and counted. */
   readonly onBroken?: "error" | "skip" | undefined;
   /** Pairs looked at side by side; 4 by default. */
@@ -33,11 +35,24 @@ const OF_THE_DATA: readonly string[] = ["R1_MEDIA", "R1_PROMPT", "R1_DATASET", "
 const tooLong = (tokens: number, { model, replyTokens }: ScreenOptions): string =>
   `the prompt has ${tokens} tokens, with ${replyTokens} for the reply that is over the context of ${model.context}`;
 
+/** Fails as encoding does when the pair's critique does not fit. */
+const checkCritique = async (data: PairData, pair: LabelledPair, options: ScreenOptions): Promise<void> => {
+  const { model, protocol = r1Protocol, critiques } = options;
+  if (critiques !== true) return;
+  for (const swapped of [false, true]) {
+    const reply = data.critique?.(pair, swapped) ?? null;
+    if (reply === null) continue;
+    await model.encode?.(protocol.prompt(swapped ? swapPair(pair) : pair), reply);
+    return; // the other order is as long, but for a token or two
+  }
+};
+
 /** What is wrong with a pair; `null` when it can be used. */
-const problemOf = async (pair: LabelledPair, options: ScreenOptions): Promise<DatasetError | string | null> => {
+const problemOf = async (data: PairData, pair: LabelledPair, options: ScreenOptions): Promise<string | null> => {
   const { model, protocol = r1Protocol, replyTokens } = options;
   const room = model.context - replyTokens;
   try {
+    await checkCritique(data, pair, options);
     const tokens = await model.measure(protocol.prompt(pair));
     if (tokens > room) return tooLong(tokens, options);
     if (tokens <= room - CLOSE) return null;
@@ -69,12 +84,12 @@ export const screenPairs = async (data: PairData, options: ScreenOptions): Promi
   const work = async (): Promise<void> => {
     for (let pair = queue.shift(); pair !== undefined; pair = queue.shift()) {
       throwIfAborted(options.signal);
-      const problem = await problemOf(pair, options);
+      const problem = await problemOf(data, pair, options);
       if (problem !== null && options.onBroken !== "skip") {
         queue.length = 0;
-        throw new DatasetError(locationOf(data, pair), String(problem));
+        throw new DatasetError(locationOf(data, pair), problem);
       }
-      if (problem !== null) problems.set(pair, String(problem));
+      if (problem !== null) problems.set(pair, problem);
       options.onProgress?.((count.done += 1));
     }
   };

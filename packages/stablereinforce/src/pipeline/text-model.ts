@@ -1,5 +1,6 @@
 /** The small text transformer as a model of the pipeline: for tests, experiments without pictures, and seeing every part work in seconds. */
-import { ConfigError, type Winner } from "@r1reward/core";
+import type { Winner } from "@r1reward/core";
+import { ShapeError } from "../errors.ts";
 import { transformerPolicy, type TransformerPolicyOptions } from "../policy/index.ts";
 import type { PipelineModel } from "./types.ts";
 
@@ -21,7 +22,8 @@ export const textModel = <Truth = Winner>({ context = 1024, ...options }: TextMo
       const row = { promptTokens: tokenizer.encodePrompt(prompt), tokens: tokenizer.encodeReply(reply) };
       const length = row.promptTokens.length + row.tokens.length;
       if (length <= context) return row;
-      throw new ConfigError(`example: expected at most ${context} tokens of prompt and reply, got ${length}`);
+      const expected = `at most ${context} tokens of prompt and reply`;
+      throw new ShapeError("context", { expected, actual: String(length) });
     },
     [Symbol.asyncDispose]: () => policy[Symbol.asyncDispose](),
   };

@@ -1,0 +1,178 @@
+/** `--dry-run`: what a run will need, before it begins. Nothing is written. */
+import { freemem, totalmem } from "node:os";
+import { isR1Error, messageOf } from "@r1reward/core";
+import { diskNeeds, memoryNeeds, stepFlops, totalBytes, type Need, type StageFacts } from "@r1reward/stablereinforce";
+import { table } from "../output/table.ts";
+import type { RunConfig } from "./config/schema.ts";
+import { factsOf, type RunFacts } from "./facts.ts";
+import { measureStages, type Measured } from "./measure.ts";
+import type { StageName } from "./run.ts";
+
+/** What is asked. */
+export interface DryRunOptions {
+  readonly config: RunConfig;
+  readonly folder: string;
+  readonly stages: readonly StageName[];
+  readonly json: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** A stage's part of the answer. */
+interface StagePlan extends StageFacts {
+  readonly memory: readonly Need[];
+  readonly memoryBytes: number;
+  readonly flopsPerStep: number;
+  /** Seconds of a step, and where that is from; `null` when nobody can tell. */
+  readonly secondsPerStep: number | null;
+  readonly seconds: number | null;
+}
+
+/** The whole answer. */
+export interface DryRun {
+  readonly name: string;
+  readonly folder: string;
+  readonly facts: Omit<RunFacts, "stages">;
+  readonly machine: {
+    readonly runtime: string;
+    readonly provider: string;
+    readonly gpu: boolean;
+    readonly memoryBytes: number;
+    readonly freeBytes: number;
+  };
+  readonly timeFrom: Measured["from"];
+  readonly gflops: number | null;
+  readonly stages: readonly StagePlan[];
+  readonly disk: readonly Need[];
+  readonly diskBytes: number;
+  /** What is wrong already. */
+  readonly problems: readonly string[];
+}
+
+const GPU: readonly string[] = ["cuda", "webgpu", "dml", "coreml"];
+
+/** Matrix products of a model run at about this share of what one large product reaches. */
+const EFFICIENCY = 0.5;
+
+const planOf = (facts: RunFacts, stage: StageFacts, measured: Measured): StagePlan => {
+  const memory = memoryNeeds(facts.model, stage);
+  const flops = stepFlops(facts.model, stage);
+  const byFlops = measured.gflops === null ? null : flops / (measured.gflops * 1e9 * EFFICIENCY);
+  const secondsPerStep = measured.seconds[stage.stage] ?? byFlops;
+  return {
+    ...stage,
+    memory,
+    memoryBytes: totalBytes(memory),
+    flopsPerStep: flops,
+    secondsPerStep,
+    seconds: secondsPerStep === null ? null : secondsPerStep * stage.steps,
+  };
+};
+
+const GIB = 2 ** 30;
+const bytes = (n: number): string =>
+  n >= GIB ? `${(n / GIB).toFixed(1)} GiB` : `${Math.max(0.1, n / 2 ** 20).toFixed(1)} MiB`;
+
+const time = (seconds: number | null): string => {
+  if (seconds === null) return "–";
+  if (seconds < 120) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  if (seconds < 7200) return `${(seconds / 60).toFixed(0)} min`;
+  return seconds < 3 * 86_400 ? `${(seconds / 3600).toFixed(1)} h` : `${(seconds / 86_400).toFixed(0)} days`;
+};
+
+const COLUMNS = [
+  { title: "", align: "left" },
+  { title: "", align: "right" },
+  { title: "", align: "left" },
+] as const;
+
+const TIME_FROM: Readonly<Record<Measured["from"], string>> = {
+  measured: "from real steps, made just now",
+  flops: "from sizes, and one large matrix product timed just now; expect it to be off by a factor of two",
+  nothing: "cannot be told: no engine works",
+};
+
+const rowsOf = (run: DryRun): readonly (readonly string[])[] => {
+  const { facts, machine } = run;
+  const { model } = facts;
+  const needs = (list: readonly Need[]) => list.map(({ name, bytes: n, detail }) => [`  ${name}`, bytes(n), detail]);
+  const stages = run.stages.flatMap((stage) => [
+    [
+      stage.stage === "sft" ? "cold start" : "reinforcement learning",
+      `${stage.steps} steps`,
+      `${stage.rowsPerStep} rows a step, ${stage.replies} of them sampled`,
+    ],
+    [`  a step takes about`, time(stage.secondsPerStep), `${(stage.flopsPerStep / 1e12).toPrecision(3)} TFLOP`],
+    [`  all steps take about`, time(stage.seconds), TIME_FROM[run.timeFrom]],
+    [
+      "  memory",
+      bytes(stage.memoryBytes),
+      stage.memoryBytes > machine.memoryBytes ? "more than this machine has" : "at most, of the following",
+    ],
+    ...needs(stage.memory).map(([name = "", ...rest]) => [`  ${name}`, ...rest]),
+  ]);
+  return [
+    [
+      "parameters",
+      model.parameters.toLocaleString("en-US"),
+      `${model.trained.toLocaleString("en-US")} of them trained`,
+    ],
+    [
+      "pairs",
+      facts.pairs === null ? "–" : facts.pairs.toLocaleString("en-US"),
+      facts.pairs === null ? "the data cannot be read" : `${facts.heldOut} held out`,
+    ],
+    ["prompt", `${facts.promptTokens} tokens`, facts.promptFrom],
+    [
+      "machine",
+      bytes(machine.memoryBytes),
+      `${machine.runtime}/${machine.provider}, ${machine.gpu ? "a GPU" : "no GPU"}, ${bytes(machine.freeBytes)} free`,
+    ],
+    ...stages,
+    ["disk", bytes(run.diskBytes), run.folder],
+    ...needs(run.disk),
+  ];
+};
+
+const print = (run: DryRun): void => {
+  const [, , ...lines] = table(COLUMNS, rowsOf(run)).split("\n");
+  process.stdout.write(`${run.name}: nothing was begun\n\n${lines.join("\n")}\n`);
+  for (const problem of run.problems) process.stdout.write(`\nproblem: ${problem}\n`);
+};
+
+/**
+ * Says what a run will need, as a table or as JSON.
+ * @throws ConfigError and CheckpointError when the model's sizes cannot be known; AbortError
+ */
+export const dryRun = async ({ config, folder, stages, json, signal }: DryRunOptions): Promise<void> => {
+  const problems: string[] = [];
+  const note = (error: unknown): void => {
+    if (!isR1Error(error) || signal.aborted) throw error;
+    problems.push(messageOf(error));
+  };
+  const facts = await factsOf(config, stages, { note, signal });
+  const needed = Math.max(0, ...facts.stages.map((stage) => totalBytes(memoryNeeds(facts.model, stage))));
+  const measured = await measureStages(config, facts, { fits: needed < freemem(), note, signal });
+  const plans = facts.stages.map((stage) => planOf(facts, stage, measured));
+  const disk = diskNeeds(facts.model, {
+    keep: config.checkpoints.keep,
+    stages: plans.length,
+    exported: config.export !== null,
+  });
+  const { runtime, provider } = measured;
+  const machine = { runtime, provider, gpu: GPU.includes(provider), memoryBytes: totalmem(), freeBytes: freemem() };
+  const { stages: _stages, ...rest } = facts;
+  const timing = { timeFrom: measured.from, gflops: measured.gflops };
+  const answer = {
+    name: config.name,
+    folder,
+    facts: rest,
+    machine,
+    ...timing,
+    stages: plans,
+    disk,
+    diskBytes: totalBytes(disk),
+    problems,
+  };
+  if (json) process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`);
+  else print(answer);
+};

@@ -1,0 +1,127 @@
+/** A run's folder: its configuration, its state, and a folder for each stage. */
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ConfigError, messageOf, OutputError } from "@r1reward/core";
+import { atomicWrite } from "@r1reward/stablereinforce/node";
+import { loadRunConfig, parseRunConfig, type ConfigFlags } from "./config/load.ts";
+import type { RunConfig } from "./config/schema.ts";
+
+const CONFIG = "config.json";
+
+/** Files of a run's folder. */
+export const runFiles = (folder: string) =>
+  ({
+    config: join(folder, CONFIG),
+    state: join(folder, "run.json"),
+    sft: join(folder, "sft"),
+    rl: join(folder, "rl"),
+    model: join(folder, "model"),
+    html: join(folder, "report.html"),
+    markdown: join(folder, "report.md"),
+  }) as const;
+
+/** Writes a whole file or none. @throws OutputError */
+export const writeWhole = async (file: string, text: string): Promise<void> => {
+  try {
+    await atomicWrite(file, async (handle) => void (await handle.writeFile(text)));
+  } catch (cause) {
+    throw new OutputError(`${file}: ${messageOf(cause)}`, { cause });
+  }
+};
+
+const readOptional = async (file: string): Promise<string | null> => {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return null;
+    throw new OutputError(`${file}: ${messageOf(cause)}`, { cause });
+  }
+};
+
+/** The configuration that a folder's run has; `null` when there is no run. @throws ConfigError, OutputError */
+export const savedConfig = async (folder: string): Promise<RunConfig | null> => {
+  const { config } = runFiles(folder);
+  const text = await readOptional(config);
+  return text === null ? null : parseRunConfig(config, text);
+};
+
+/** The first setting in which two runs differ: its path and both values. */
+export const firstDifference = (a: unknown, b: unknown, path: readonly string[] = []): string | null => {
+  const isObject = (x: unknown): x is Record<string, unknown> =>
+    typeof x === "object" && x !== null && !Array.isArray(x);
+  if (isObject(a) && isObject(b)) {
+    for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
+      const found = firstDifference(a[key], b[key], [...path, key]);
+      if (found !== null) return found;
+    }
+    return null;
+  }
+  const [x, y] = [JSON.stringify(a) ?? "nothing", JSON.stringify(b) ?? "nothing"];
+  return x === y ? null : `${path.join(".")} was ${x}, and is ${y} now`;
+};
+
+/** What may change between a run and its resumption: it changes neither data nor weights. */
+const comparable = ({ name: _n, checkpoints: _c, engine, monitor: _m, export: _e, ...rest }: RunConfig) => ({
+  ...rest,
+  engine: { ...engine, threads: null },
+});
+
+/** How a run is begun or gone on with. */
+export interface FolderFlags extends ConfigFlags {
+  readonly out?: string | undefined;
+  readonly resume?: boolean | undefined;
+}
+
+/** A run and where it is kept. */
+export interface OpenRun {
+  readonly config: RunConfig;
+  readonly folder: string;
+}
+
+const without = async (flags: FolderFlags): Promise<OpenRun> => {
+  const config = await loadRunConfig(flags);
+  return { config, folder: flags.out ?? join("runs", config.name) };
+};
+
+/** The run of a folder, with what the flags change. */
+const resumed = async (flags: FolderFlags): Promise<OpenRun> => {
+  const nothingSaid = flags.config === undefined && flags.preset === undefined && flags.set === undefined;
+  if (nothingSaid && flags.out !== undefined) {
+    const saved = await savedConfig(flags.out);
+    if (saved !== null) return { config: saved, folder: flags.out };
+    throw new ConfigError(
+      `--resume: ${runFiles(flags.out).config}: expected the configuration of a run, there is none`,
+    );
+  }
+  const run = await without(flags);
+  const saved = await savedConfig(run.folder);
+  if (saved === null) return run; // killed before anything was written
+  const difference = firstDifference(comparable(saved), comparable(run.config));
+  if (difference === null) return run;
+  throw new ConfigError(
+    `--resume ${run.folder}: ${difference}: a run goes on as it began; give another --out for a new one`,
+  );
+};
+
+/**
+ * Opens a run's folder and keeps the whole configuration in it.
+ * @throws ConfigError when there is a run already and `--resume` was not given, or it is another one
+ */
+export const openRun = async (flags: FolderFlags): Promise<OpenRun> => {
+  const run = flags.resume === true ? await resumed(flags) : await without(flags);
+  const { config: file } = runFiles(run.folder);
+  if (flags.resume !== true && (await readOptional(file)) !== null) {
+    throw new ConfigError(
+      `${run.folder}: there is a run already: --resume goes on with it, another --out begins a new one`,
+    );
+  }
+  await mkdir(run.folder, { recursive: true }).catch((cause: unknown) => {
+    throw new OutputError(`${run.folder}: ${messageOf(cause)}`, { cause });
+  });
+  await writeWhole(file, `${JSON.stringify(run.config, null, 2)}\n`);
+  return run;
+};
+
+/** The configuration alone, for looking ahead: nothing is written. */
+export const peekRun = (flags: FolderFlags): Promise<OpenRun> => without(flags);

@@ -1,0 +1,298 @@
+/** A configured run: data → cold start → reinforcement learning → export, each stage in its own folder. */
+import { messageOf, OutputError, type CallOptions } from "@r1reward/core";
+import {
+  evaluatePolicy,
+  examplesOf,
+  loadBest,
+  loadCheckpoint,
+  promptsOf,
+  rlSteps,
+  runRl,
+  runSft,
+  screenPairs,
+  sftSteps,
+  type HostTensor,
+  type Params,
+  type PairData,
+  type PipelineModel,
+  type ReportSink,
+  type StageEvaluation,
+  type StageEvent,
+  type StageResult,
+} from "@r1reward/stablereinforce";
+import { stageFolder, type StageFolder } from "@r1reward/stablereinforce/node";
+import type { RunConfig } from "./config/schema.ts";
+import { openData, type RunData } from "./data.ts";
+import { runFiles, writeWhole, type OpenRun } from "./folder.ts";
+import { openEngine, openModel, openReward, protocolOf, recipeOfRun } from "./parts.ts";
+
+/** A stage by name. */
+export type StageName = "sft" | "rl";
+
+/** What a run is told beside its configuration. */
+export interface RunOptions {
+  /** Finishes the step under way, saves it, and ends. */
+  readonly stop: AbortSignal;
+  /** Drops everything. */
+  readonly signal: AbortSignal;
+  /** Stages that are wanted, as far as the configuration has them. */
+  readonly stages: readonly StageName[];
+  readonly tell: (text: string) => void;
+  /** Shows the steps of a stage. */
+  readonly progress: (stage: StageName, steps: number) => readonly ReportSink[];
+}
+
+/** A run that is open. */
+interface Run extends OpenRun {
+  readonly options: RunOptions;
+  readonly data: RunData;
+  readonly model: PipelineModel;
+}
+
+/** What `run.json` says of a run. */
+export interface RunState {
+  readonly name: string;
+  readonly data: {
+    readonly train: number;
+    readonly hard: number;
+    readonly heldOut: number;
+    readonly skipped: number;
+    /** The first hundred. */
+    readonly problems: PairData["skipped"];
+  };
+  readonly policy: string;
+  readonly parameters: number;
+  readonly stages: Readonly<
+    Record<string, Omit<StageResult, "weights" | "evaluation"> & { readonly accuracy: number | null }>
+  >;
+}
+
+/** How a run ended. */
+export interface RunOutcome {
+  readonly status: StageResult["status"];
+  readonly results: Readonly<Partial<Record<StageName, StageResult>>>;
+  /** Folder of the exported model. */
+  readonly exported: string | null;
+}
+
+/** Tokens that a reply may take in this run. */
+const replyTokens = ({ rl, evaluation }: RunConfig): number => Math.max(rl?.maxTokens ?? 0, evaluation?.maxTokens ?? 0);
+
+const screened = async (
+  config: RunConfig,
+  model: PipelineModel,
+  data: RunData,
+  signal: AbortSignal,
+): Promise<RunData> => {
+  if (!config.data.check) return data;
+  const { onBroken } = config.data;
+  const common = { model, protocol: protocolOf(config), replyTokens: replyTokens(config), onBroken, signal };
+  const train = await screenPairs(data.train, { ...common, critiques: config.sft !== null });
+  const held = data.held === null ? null : await screenPairs(data.held, common);
+  const usable = new Set(train.pairs);
+  return { train, held, hard: { ...data.hard, pairs: data.hard.pairs.filter((pair) => usable.has(pair)) } };
+};
+
+const measuringOf = ({ config, data, model }: Run): StageEvaluation | undefined => {
+  const { evaluation } = config;
+  if (evaluation === null || data.held === null) return undefined;
+  const { every, maxTokens, batch } = evaluation;
+  const { pairs } = data.held;
+  const common = { model, pairs, protocol: protocolOf(config), maxTokens, batch };
+  return { every, run: (weights, call: CallOptions) => evaluatePolicy({ ...common, weights, signal: call.signal }) };
+};
+
+const commonOf = (run: Run, folder: StageFolder) => {
+  const { config, options, model } = run;
+  const { actOn, ...monitor } = config.monitor;
+  const acts: readonly string[] = actOn;
+  return {
+    ...folder,
+    model,
+    seed: config.seed,
+    saveEvery: config.checkpoints.every,
+    keep: config.checkpoints.keep,
+    watch: {
+      ...monitor,
+      acts: ({ severity, kind }: { severity: string; kind: string }) => severity === "fatal" || acts.includes(kind),
+    },
+    evaluation: measuringOf(run),
+    stop: options.stop,
+    signal: options.signal,
+  };
+};
+
+const percent = (share: number | null): string => (share === null ? "–" : `${(100 * share).toFixed(1)} %`);
+
+const tellEvent =
+  ({ tell }: RunOptions, stage: StageName) =>
+  (event: StageEvent): void => {
+    if (event.kind === "evaluation") {
+      const { accuracy, interval95, n, consistency, unreadable } = event.evaluation;
+      const range = interval95 === null ? "" : ` (${interval95.map((x) => (100 * x).toFixed(0)).join("–")})`;
+      const more = `both orders agree ${percent(consistency)}, unreadable ${percent(unreadable)}`;
+      tell(`${stage} step ${event.step}: right ${percent(accuracy)}${range} of ${n} held-out pairs, ${more}`);
+    }
+    if (event.kind === "step")
+      for (const { kind, message } of event.alarms)
+        tell(`${stage} step ${event.step}: ${kind}: ${message}${event.action === "none" ? "" : ` → ${event.action}`}`);
+    if (event.kind === "rewound") tell(`${stage}: back to step ${event.step}`);
+  };
+
+const folderOf = (run: Run, stage: StageName, steps: number): StageFolder =>
+  stageFolder(runFiles(run.folder)[stage], {
+    sinks: run.options.progress(stage, steps),
+    onEvent: tellEvent(run.options, stage),
+  });
+
+const coldStart = (run: Run, sft: NonNullable<RunConfig["sft"]>): Promise<StageResult> => {
+  const { config, data, options } = run;
+  const { weightDecay, microBatch, steps: wanted, ...settings } = sft;
+  const { order } = config.data;
+  const examples = examplesOf(data.train, { protocol: protocolOf(config), order, seed: config.seed });
+  const steps = wanted ?? sftSteps(examples.length, sft);
+  options.tell(`sft: ${examples.length} critiques, ${steps} steps of ${sft.batch}`);
+  return runSft({
+    ...commonOf(run, folderOf(run, "sft", steps)),
+    examples,
+    steps,
+    run: { ...settings, adam: { weightDecay } },
+    microBatch: microBatch ?? undefined,
+  });
+};
+
+const reinforce = async (
+  run: Run,
+  rl: NonNullable<RunConfig["rl"]>,
+  weights: Params<HostTensor> | undefined,
+): Promise<StageResult> => {
+  const { config, data, options, model } = run;
+  const { order } = config.data;
+  const prompts = promptsOf(data.hard.pairs, { protocol: protocolOf(config), order, seed: config.seed });
+  const steps = rl.steps ?? rlSteps(prompts.length, rl);
+  options.tell(`rl: ${prompts.length} prompts, ${steps} steps of ${rl.rolloutBatch} × ${rl.samplesPerPrompt} replies`);
+  await using opened = openReward(config);
+  const recipe = recipeOfRun(rl);
+  const { learningRate, episodes, rolloutBatch, samplesPerPrompt, trainBatch, passes, temperature, maxTokens } = rl;
+  const { maxGradNorm, warmup, finalLearningRate, weightDecay } = rl;
+  const adam = { ...recipe.run.adam, weightDecay };
+  const sizes = { episodes, rolloutBatch, samplesPerPrompt, trainBatch, passes, temperature, maxTokens };
+  const drop = { value: null, parts: {} };
+  return runRl({
+    ...commonOf(run, folderOf(run, "rl", steps)),
+    prompts,
+    steps,
+    reward: opened.reward,
+    recipe,
+    run: { ...sizes, learningRate, maxGradNorm, warmup, finalLearningRate, adam },
+    weights,
+    // KL is told in every report when there is a reference; without a coefficient it is not worth the memory.
+    reference: rl.klCoef > 0 ? (weights ?? model.policy.parameters()) : undefined,
+    microBatch: rl.microBatch ?? undefined,
+    rewardConcurrency: config.reward.concurrency,
+    onRewardError: config.reward.onError === "drop" ? () => drop : undefined,
+    samplesKept: rl.samplesKept,
+  });
+};
+
+/** Weights of a cold start that was made before, in another call. */
+const startOf = async (run: Run, sft: StageResult | undefined): Promise<Params<HostTensor> | undefined> => {
+  if (sft !== undefined) return sft.weights;
+  if (run.config.sft === null) return undefined;
+  const loaded = await loadCheckpoint(stageFolder(runFiles(run.folder).sft).store);
+  if (loaded === null) run.options.tell("rl: there is no cold start in this folder: it begins with the model as it is");
+  else run.options.tell(`rl: begins with the cold start's step ${loaded.snapshot.step}`);
+  return loaded?.snapshot.weights;
+};
+
+const stateOf = (run: Run, results: RunOutcome["results"]): RunState => {
+  const { config, data, model } = run;
+  const skipped = [...data.train.skipped, ...(data.held?.skipped ?? [])];
+  const told = Object.entries(results).map(([stage, { weights: _w, evaluation, ...rest }]) => [
+    stage,
+    { ...rest, accuracy: evaluation?.accuracy ?? null },
+  ]);
+  const parameters = Object.values(model.policy.parameters()).reduce(
+    (sum, { data: numbers }) => sum + numbers.length,
+    0,
+  );
+  return {
+    name: config.name,
+    data: {
+      train: data.train.pairs.length,
+      hard: data.hard.pairs.length,
+      heldOut: data.held?.pairs.length ?? 0,
+      skipped: skipped.length,
+      problems: skipped.slice(0, 100),
+    },
+    policy: model.policy.name,
+    parameters,
+    stages: Object.fromEntries(told) as RunState["stages"],
+  };
+};
+
+const writeState = (run: Run, results: RunOutcome["results"]): Promise<void> =>
+  writeWhole(runFiles(run.folder).state, `${JSON.stringify(stateOf(run, results), null, 2)}\n`);
+
+const exportModel = async (run: Run, stage: StageName, result: StageResult): Promise<string | null> => {
+  const { config, model, folder, options } = run;
+  if (config.export === null) return null;
+  if (model.save === undefined) {
+    options.tell(
+      `export: a model of kind ${config.model.kind} has no Hugging Face form; its weights are in ${stage}/checkpoints`,
+    );
+    return null;
+  }
+  const { best } = stageFolder(runFiles(folder)[stage]);
+  const kept = config.export.weights === "best" && result.best !== null ? await loadBest(best) : null;
+  const target = runFiles(folder).model;
+  try {
+    await model.save(target, kept ?? result.weights, { overwrite: true, signal: options.signal });
+  } catch (cause) {
+    throw new OutputError(`${target}: ${messageOf(cause)}`, { cause });
+  }
+  options.tell(
+    `export: ${target} (${kept === null ? `step ${result.step}` : `step ${result.best?.step}, the best`} of ${stage})`,
+  );
+  return target;
+};
+
+const runStages = async (run: Run): Promise<RunOutcome> => {
+  const { config, options } = run;
+  const results: { -readonly [K in StageName]?: StageResult } = {};
+  const wanted = (["sft", "rl"] as const).filter((stage) => options.stages.includes(stage) && config[stage] !== null);
+  await writeState(run, results);
+  for (const stage of wanted) {
+    const result =
+      stage === "sft"
+        ? await coldStart(run, config.sft as NonNullable<RunConfig["sft"]>)
+        : await reinforce(run, config.rl as NonNullable<RunConfig["rl"]>, await startOf(run, results.sft));
+    results[stage] = result;
+    await writeState(run, results);
+    if (result.status !== "finished") return { status: result.status, results, exported: null };
+  }
+  const last = wanted.at(-1);
+  const result = last === undefined ? undefined : results[last];
+  const exported = last === undefined || result === undefined ? null : await exportModel(run, last, result);
+  return { status: "finished", results, exported };
+};
+
+/**
+ * Trains what the configuration says; goes on where the folder's last run ended.
+ * @throws R1Error of every kind, each naming its place
+ */
+export const trainRun = async (open: OpenRun, options: RunOptions): Promise<RunOutcome> => {
+  const { config } = open;
+  const { signal, tell } = options;
+  const raw = await openData(config, signal);
+  await using engine = await openEngine(config);
+  tell(`engine: ${engine.why}`);
+  await using model = await openModel(config, engine, raw.train);
+  const data = await screened(config, model, raw, signal);
+  const skipped = data.train.skipped.length + (data.held?.skipped.length ?? 0);
+  tell(
+    `data: ${data.train.pairs.length} pairs, ${data.held?.pairs.length ?? 0} held out${skipped > 0 ? `, ${skipped} rows skipped` : ""}`,
+  );
+  for (const { where, problem } of data.train.skipped.slice(0, 5)) tell(`skipped ${where}: ${problem}`);
+  return runStages({ ...open, options, data, model });
+};
