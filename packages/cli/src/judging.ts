@@ -17,6 +17,7 @@ import {
   type ResponseCache,
 } from "@r1reward/core";
 import { diskCache, nodeMedia } from "@r1reward/core/node";
+import { shapesProtocol } from "@r1reward/core/shapes";
 import { apiKeyFrom, defaultCacheFolder, flagError, type JudgeFlags } from "./options.ts";
 
 /** A judge with what must be closed after use. */
@@ -35,6 +36,7 @@ const PROTOCOLS: Readonly<Record<string, () => JudgeProtocol>> = {
   plain: () => plainProtocol,
   "unified-reward": () => unifiedRewardProtocol,
   "rm-r1": () => rmR1Protocol,
+  shapes: () => shapesProtocol,
   reference: () => referenceProtocol({ benchmark: "vl-rewardbench" }),
 };
 

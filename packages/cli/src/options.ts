@@ -50,7 +50,8 @@ const number = (text: string): number => {
   return value;
 };
 
-const collect = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
+/** Gathers the values of a flag that may be repeated. */
+export const collect = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
 
 /** Where replies are kept when nothing else is said. */
 export const defaultCacheFolder = (env: NodeJS.ProcessEnv = process.env): string =>
@@ -73,7 +74,7 @@ export const addJudgeFlags = (command: Command): Command =>
   addServerFlags(
     command.option("-j, --judge <name>", "built-in judge: baseline:longer, baseline:first or baseline:random[:seed]"),
   )
-    .option("-p, --protocol <name>", "r1, r1-train, plain, unified-reward, rm-r1 or reference", "r1")
+    .option("-p, --protocol <name>", "r1, r1-train, plain, unified-reward, rm-r1, shapes or reference", "r1")
     .option("-k, --votes <n>", "critiques per pair, split over the orders (default: one per order)", wholeNumber(1))
     .addOption(
       new Option("--orders <which>", "orders the responses are shown in")

@@ -1,4 +1,7 @@
 /** `serve` as a trainer meets it: siblings one by one over HTTP, then Ctrl-C. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { startFaultServer } from "@r1reward/core/testing";
 import { describe, expect, it } from "vitest";
 import { r1reward, start } from "./run-cli.ts";
@@ -45,5 +48,76 @@ describe("serve", () => {
     const run = await r1reward(["serve", "-u", judge.url, "-m", "m", "--host", "0.0.0.0", "--port", "0"]);
     expect(run.code).toBe(2);
     expect(run.stderr).toMatch(/auth: expected tokens/);
+  });
+
+  it("shows the judge images that only the dataset knows, by prompt, label and id", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "r1reward-serve-"));
+    const picture = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+    for (const name of ["cat", "dog", "cow"])
+      await writeFile(join(folder, `${name}.gif`), Buffer.from(picture, "base64"));
+    const dataset = join(folder, "train.jsonl");
+    const rows = [
+      { key: 1, problem: "Which animal?", image: "cat.gif", truth: "cat" },
+      { key: 2, problem: "How many?", image: "dog.gif", truth: "three dogs" },
+      { key: 3, problem: "Where?", image: "cow.gif", truth: "cat" },
+    ];
+    await writeFile(dataset, rows.map((row) => JSON.stringify(row)).join("\n"));
+    await using models = await startFaultServer({
+      model: "m",
+      reply: ({ prompt }) =>
+        `<think>Longer.</think><answer>${/bb/.test(prompt.split("Response 2")[0]!) ? 1 : 2}</answer>`,
+    });
+    const fields = ["id=key", "prompt=problem", "label=truth"].flatMap((field) => ["--dataset-field", field]);
+    const flags = ["-u", models.url, "-m", "m", "--no-cache", "--port", "0", "-g", "2", "--image-root", folder];
+    const { child, ended } = start(["serve", ...flags, "--dataset", dataset, ...fields]);
+    const url = await urlIn(child.stderr!);
+    const prompt =
+      "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>QUESTION<|im_end|>\n<|im_start|>assistant\n";
+    const group = async (question: string, label: string | null) => {
+      const prompts = [prompt.replace("QUESTION", question)];
+      const missing = await Promise.all(
+        ["a", "bb"].map(async (answer) => {
+          const body = JSON.stringify({ query: [`${prompts[0]}${answer}`], prompts, labels: [label] });
+          const headers = { "content-type": "application/json" };
+          const reply = await fetch(`${url}/get_reward`, { method: "POST", body, headers });
+          return ((await reply.json()) as { extra_logs: { image_missing: [number] } }).extra_logs.image_missing[0];
+        }),
+      );
+      const shown = [...models.stats().replies.keys()].filter((text) => text.includes(question));
+      return { missing, images: shown.length > 0 && shown.every((text) => text.includes("[image ")) };
+    };
+    expect(await group("Which animal?", null)).toEqual({ missing: [0, 0], images: true });
+    expect(await group("Put otherwise, how many?", "three dogs")).toEqual({ missing: [0, 0], images: true });
+    // Two records with different images have this label: a guess might show the wrong one.
+    expect(await group("Something else?", "cat")).toEqual({ missing: [1, 1], images: false });
+    const body = { prompt: "In other words?", data_id: 3, n: 2, group_id: "g" };
+    const members = ["a", "bb"].map((response) =>
+      fetch(`${url}/v1/rewards`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ ...body, response }),
+      }),
+    );
+    for (const reply of await Promise.all(members)) {
+      const { reward, flags } = (await reply.json()) as { reward: number | null; flags: string[] };
+      expect(reward).not.toBeNull();
+      expect(flags).not.toContain("no-image");
+    }
+    child.kill("SIGINT");
+    const { code, stderr } = await ended;
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/3 records, 3 with images, 1 labels shared by records that differ/);
+    await rm(folder, { recursive: true });
+  });
+
+  it.each([
+    [["--dataset", "missing.jsonl"], /missing\.jsonl/],
+    [["--dataset", "package.json"], /package\.json/],
+    [["--dataset-field", "id=key"], /expected --dataset with it/],
+    [["--dataset", "missing.jsonl", "--dataset-field", "picture=x"], /expected id=, prompt=, label=, reference=/],
+  ])("refuses %j", async (flags, message) => {
+    const run = await r1reward(["serve", "-j", "baseline:longer", "--port", "0", ...flags]);
+    expect(run.code).not.toBe(0);
+    expect(run.stderr).toMatch(message);
   });
 });

@@ -14,6 +14,15 @@ export interface DatasetRecord {
   readonly reference?: string | undefined;
 }
 
+/** What an index holds. */
+export interface DatasetIndexStats {
+  readonly records: number;
+  readonly withImages: number;
+  readonly withReference: number;
+  /** Ids, prompts and labels that several records share with different images or references: they find nothing. */
+  readonly ambiguous: { readonly ids: number; readonly prompts: number; readonly labels: number };
+}
+
 /** Looks records up. Made by `datasetIndex`, or by hand. */
 export interface DatasetIndex {
   find(prompt: AskedPrompt): DatasetRecord | undefined;
@@ -56,7 +65,8 @@ const enter = (index: Map<string, DatasetRecord | null>, key: string | undefined
 export const datasetIndex = (
   records: Iterable<Readonly<Record<string, unknown>>>,
   options: DatasetIndexOptions = {},
-): DatasetIndex => {
+): DatasetIndex & { readonly stats: DatasetIndexStats } => {
+  const stats = { records: 0, withImages: 0, withReference: 0 };
   const ids = new Map<string, DatasetRecord | null>();
   const prompts = new Map<string, DatasetRecord | null>();
   const labels = new Map<string, DatasetRecord | null>();
@@ -68,12 +78,17 @@ export const datasetIndex = (
       images: direct.length > 0 ? direct : prompt.media,
       ...(typeof reference === "string" && reference.trim() !== "" ? { reference } : {}),
     };
+    stats.records += 1;
+    stats.withImages += Number(record.images.length > 0);
+    stats.withReference += Number(record.reference !== undefined);
     const id = pick(fields, options.id, IDS);
     enter(ids, id === undefined || id === null ? undefined : String(id), record);
     enter(prompts, prompt.text, record);
     enter(labels, labelKey(pick(fields, options.label, LABELS)), record);
   }
+  const shared = (index: typeof ids): number => [...index.values()].filter((record) => record === null).length;
   return {
+    stats: { ...stats, ambiguous: { ids: shared(ids), prompts: shared(prompts), labels: shared(labels) } },
     find: ({ id, text, label }) =>
       (id === undefined ? undefined : ids.get(id)) ??
       prompts.get(text) ??

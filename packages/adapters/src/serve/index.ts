@@ -4,7 +4,13 @@ export type { ServeEvent, ServeRewardsOptions } from "./options.ts";
 export { defaultServeLimits, type ServeLimits } from "./limits.ts";
 export type { JudgePolicy } from "./guard.ts";
 export type { ServeClock } from "./clock.ts";
-export { datasetIndex, type DatasetIndex, type DatasetIndexOptions, type DatasetRecord } from "./images.ts";
+export {
+  datasetIndex,
+  type DatasetIndex,
+  type DatasetIndexOptions,
+  type DatasetIndexStats,
+  type DatasetRecord,
+} from "./images.ts";
 export { WireError } from "./wire-error.ts";
 export * from "./wire/index.ts";
 export type {

@@ -15,26 +15,30 @@ import {
   type FailurePolicy,
   type RunComparison,
 } from "@r1reward/core";
+import { shapesBenchmark } from "@r1reward/core/shapes";
 import { Argument, Command, Option } from "commander";
 import { EXIT } from "../exit-codes.ts";
 import { openInput, type Input } from "../input.ts";
 import { interruptible } from "../interrupt.ts";
 import { openJudge } from "../judging.ts";
-import { addFileFlags, addJudgeFlags, type FileFlags, type JudgeFlags } from "../options.ts";
+import { addFileFlags, addJudgeFlags, flagError, type FileFlags, type JudgeFlags } from "../options.ts";
 import { startProgress } from "../output/progress.ts";
 import { openResults, readResults, type ResultsFile } from "../output/results-file.ts";
 import { runFingerprint } from "../run-identity.ts";
+import { addShapesFlags, shapesFingerprint, shapesInput, type ShapesFlags } from "../shapes-input.ts";
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   "vl-rewardbench": vlRewardBench,
   "multimodal-rewardbench": multimodalRewardBench,
   "mm-rlhf-rewardbench": mmRlhfRewardBench,
   custom: customBenchmark("custom"),
+  shapes: shapesBenchmark,
 };
 
 type Flags = JudgeFlags &
+  ShapesFlags &
   Omit<FileFlags, "limit"> & {
-    readonly data: string;
+    readonly data?: string;
     readonly limit?: number;
     readonly failures: FailurePolicy;
     readonly compare?: string;
@@ -53,11 +57,19 @@ const noFile: ResultsFile<EvalLine> = {
 const openOut = (flags: Flags, run: string): Promise<ResultsFile<EvalLine>> | ResultsFile<EvalLine> =>
   flags.out === undefined ? noFile : openResults<EvalLine>(flags.out, { run, overwrite: flags.overwrite === true });
 
+/** Records of a file, or of the built-in world, which needs none. */
+const inputOf = (benchmark: Benchmark, flags: Flags, options: Parameters<typeof openInput>[2]): Input => {
+  if (flags.data !== undefined) return openInput(flags.data, flags, options);
+  if (benchmark === shapesBenchmark) return shapesInput(flags);
+  throw flagError("--data", `expected the file with the records of ${benchmark.name}, got none`);
+};
+
 const runEvaluation = async (benchmark: Benchmark, flags: Flags, signal: AbortSignal) => {
   await using opened = await openJudge(flags, signal);
-  const run = runFingerprint(opened, flags, benchmark.name);
+  const input = inputOf(benchmark, flags, { needsImages: opened.usesModel, signal });
+  const drawn = flags.data === undefined ? [shapesFingerprint(flags)] : [];
+  const run = runFingerprint(opened, flags, benchmark.name, ...drawn);
   await using results = await openOut(flags, run);
-  const input = openInput(flags.data, flags, { needsImages: opened.usesModel, signal });
   const progress = startProgress("evaluating", { quiet: flags.quiet === true });
   const records: EvalRecord[] = [...results.finished.values()];
   let failed = 0;
@@ -111,10 +123,10 @@ const evalAction = async (name: string, flags: Flags, signal: AbortSignal): Prom
 
 /** The command. */
 export const evalCommand = (): Command =>
-  addFileFlags(addJudgeFlags(new Command("eval")))
+  addShapesFlags(addFileFlags(addJudgeFlags(new Command("eval"))), "test", " (benchmark shapes)")
     .description("measure a judge on a benchmark")
     .addArgument(new Argument("<benchmark>", "which benchmark the data is").choices(Object.keys(BENCHMARKS)))
-    .requiredOption("-d, --data <file>", "its records: JSONL or parquet, - for stdin")
+    .option("-d, --data <file>", "its records: JSONL or parquet, - for stdin; shapes needs none")
     .addOption(
       new Option("--failures <as>", "what unreadable and failed pairs count as in the headline")
         .choices(["wrong", "excluded", "coin-flip"])
@@ -130,6 +142,7 @@ A pair is right when the decision over both orders names the human's choice; a t
 Examples:
   $ r1reward eval vl-rewardbench --data vl.jsonl --judge baseline:longer --json
   $ r1reward eval vl-rewardbench --data vl.parquet --base-url http://localhost:8000/v1 -o run.jsonl
+  $ r1reward eval shapes --n 800 --style ood --base-url http://localhost:8000/v1 --protocol shapes
   $ r1reward eval mm-rlhf-rewardbench --data mm.jsonl --image-root data --votes 10 --compare greedy.jsonl`,
     )
     .action((name: string, flags: Flags) => interruptible((signal) => evalAction(name, flags, signal)));

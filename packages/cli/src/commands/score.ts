@@ -10,9 +10,10 @@ import { startProgress, type Progress } from "../output/progress.ts";
 import { openResults, stdoutResults, type ResultsFile } from "../output/results-file.ts";
 import { forEachConcurrent } from "../pool.ts";
 import { runFingerprint } from "../run-identity.ts";
+import { addShapesFlags, shapesFingerprint, shapesInput, type ShapesFlags } from "../shapes-input.ts";
 import { failedLine, scoredLine, type LineHead, type ScoreLine } from "../score-line.ts";
 
-type Flags = JudgeFlags & FileFlags & { readonly json?: boolean };
+type Flags = JudgeFlags & FileFlags & ShapesFlags & { readonly json?: boolean };
 
 /** What a run came to. */
 interface Summary {
@@ -90,14 +91,18 @@ const report = (summary: Summary, flags: Flags): void => {
   if (summary.failed > 0) process.exitCode = EXIT.judge;
 };
 
+/** The name of the data set that is built in; a file of this name is `./shapes`. */
+const BUILT_IN = "shapes";
+
 const score = async (source: string, flags: Flags, signal: AbortSignal): Promise<void> => {
   await using opened = await openJudge(flags, signal);
-  const run = runFingerprint(opened, flags);
+  const run = runFingerprint(opened, flags, ...(source === BUILT_IN ? [shapesFingerprint(flags)] : []));
   const toStdout = flags.out === undefined || flags.out === "-";
   await using results = toStdout
     ? stdoutResults<ScoreLine>()
     : await openResults<ScoreLine>(flags.out, { run, overwrite: flags.overwrite === true });
-  const input = openInput(source, flags, { needsImages: opened.usesModel, signal });
+  const options = { needsImages: opened.usesModel, signal };
+  const input = source === BUILT_IN ? shapesInput(flags) : openInput(source, flags, options);
   const summary: Summary = {
     pairs: 0,
     scored: 0,
@@ -125,9 +130,9 @@ const score = async (source: string, flags: Flags, signal: AbortSignal): Promise
 
 /** The command. */
 export const scoreCommand = (): Command =>
-  addFileFlags(addJudgeFlags(new Command("score")))
+  addShapesFlags(addFileFlags(addJudgeFlags(new Command("score"))), "test", " (input shapes)")
     .description("judge pairs and write a reward for each response")
-    .argument("[input]", "JSONL or parquet file of pairs, - for stdin", "-")
+    .argument("[input]", "JSONL or parquet file of pairs, - for stdin, or shapes: drawn pairs", "-")
     .option("--json", "summary on stderr as JSON")
     .addHelpText(
       "after",

@@ -3,9 +3,10 @@ import { once } from "node:events";
 import { schedules, type SchedulePreset } from "@r1reward/core";
 import { Command, Option } from "commander";
 import pc from "picocolors";
+import { describeDataset, fieldsFrom, openDataset } from "../dataset-index.ts";
 import { interruptible } from "../interrupt.ts";
 import { openJudge } from "../judging.ts";
-import { addJudgeFlags, flagError, wholeNumber, type JudgeFlags } from "../options.ts";
+import { addJudgeFlags, collect, flagError, wholeNumber, type JudgeFlags } from "../options.ts";
 
 type Flags = JudgeFlags & {
   readonly host: string;
@@ -15,6 +16,14 @@ type Flags = JudgeFlags & {
   readonly preset: SchedulePreset;
   readonly minSpread: number;
   readonly state?: string;
+  readonly dataset?: string;
+  readonly datasetField?: readonly string[];
+};
+
+const datasetFrom = async ({ dataset, datasetField = [] }: Flags, signal: AbortSignal) => {
+  if (dataset === undefined && datasetField.length > 0)
+    throw flagError("--dataset-field", "expected --dataset with it");
+  return dataset === undefined ? undefined : openDataset(dataset, fieldsFrom(datasetField), signal);
 };
 
 /** Tokens that clients must show, from the environment alone; several are separated by commas. */
@@ -35,6 +44,8 @@ const log = (mark: string, text: string): void => void process.stderr.write(`${m
 
 const serve = async (flags: Flags, signal: AbortSignal): Promise<void> => {
   const { serveRewards } = await import("@r1reward/adapters/serve"); // only this command needs it
+  const dataset = await datasetFrom(flags, signal);
+  if (dataset !== undefined) log(pc.green("ok"), `${flags.dataset ?? ""}: ${describeDataset(dataset.stats)}`);
   await using opened = await openJudge(flags, signal);
   const tokens = tokensFrom(process.env);
   await using server = await serveRewards({
@@ -47,6 +58,7 @@ const serve = async (flags: Flags, signal: AbortSignal): Promise<void> => {
     group: { preset: flags.preset, minSpread: flags.minSpread, seed: flags.seed },
     compare: { votes: flags.votes, orders: flags.orders, earlyStop: flags.earlyStop, seed: flags.seed },
     stateDir: flags.state,
+    dataset,
     onEvent: (event) => {
       if (event.kind === "failure") log(pc.red("error"), event.message);
       if (event.kind === "alarm") log(pc.yellow("alarm"), event.message);
@@ -74,13 +86,19 @@ export const serveCommand = (): Command =>
     )
     .option("--min-spread <s>", "below it differences count as noise and become 0", spreadFrom, 0)
     .option("--state <folder>", "where open groups and results survive a restart (holds prompts and answers)")
+    .option(
+      "-d, --dataset <file>",
+      "the trainer's data (JSONL, JSON or Parquet): images it does not send are found there by id, prompt or label",
+    )
+    .option("--dataset-field <what=name>", "field for id, prompt, label or reference; repeat for more", collect)
     .addHelpText(
       "after",
       `
 Frameworks that call a reward URL (OpenRLHF, slime, ms-swift, …) are pointed at it; docs/guide/reward-server.md says how.
 R1REWARD_SERVE_TOKENS holds the tokens that clients must show, separated by commas.
 
-Example:
-  $ r1reward serve --base-url http://gpu:8000/v1 --group-size 8`,
+Examples:
+  $ r1reward serve --base-url http://gpu:8000/v1 --group-size 8
+  $ r1reward serve --base-url http://gpu:8000/v1 --group-size 8 --dataset train.jsonl --image-root data/images`,
     )
     .action((flags: Flags) => interruptible((signal) => serve(flags, signal)));

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { Readable } from "node:stream";
-import { ConfigError } from "../errors.ts";
+import { ConfigError, DatasetError } from "../errors.ts";
+import { describe, isObject } from "../dataset/fields.ts";
 import { preferencesFromRows, type PreferenceOptions, type PreferenceStream, type RowResult } from "../dataset/read.ts";
 import { jsonArrayRows } from "./json-array.ts";
 import { jsonlRows } from "./jsonl-rows.ts";
@@ -57,3 +58,31 @@ export const readPreferences = (source: PreferenceSource, options: ReadPreferenc
     options,
   );
 };
+
+/** Options of `readRecords`. */
+export type ReadRecordsOptions = Pick<ReadPreferencesOptions, "maxLineBytes" | "signal">;
+
+/** One record as it stands in its file. */
+export interface DataRecord {
+  /** 1-based line of a JSONL file, or row of another. */
+  readonly line: number;
+  readonly value: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Records of a data file as they are, for what is no preference: the training set of a policy, say.
+ *
+ * @throws DatasetError naming file and line for what cannot be read or is no object; AbortError when the signal fires
+ */
+export async function* readRecords(
+  source: PreferenceSource,
+  options: ReadRecordsOptions = {},
+): AsyncGenerator<DataRecord, void, undefined> {
+  const file = typeof source === "string" || source instanceof Readable ? nameOfSource(source) : "<rows>";
+  for await (const row of rowsOf(source, options)) {
+    if ("error" in row) throw row.error;
+    const { line, value } = row;
+    if (!isObject(value)) throw new DatasetError({ file, line }, `expected an object, got ${describe(value)}`);
+    yield { line, value };
+  }
+}
