@@ -1,4 +1,4 @@
-"""The model of bench/train-model.mjs in PyTorch: python train_torch.py FOLDER torch|torch-compile|peak WARMUP STEPS THREADS."""
+"""The model of bench/train-model.mjs in PyTorch: python train_torch.py FOLDER torch|torch-compile|peak WARMUP STEPS THREADS [cpu|auto]."""
 import json
 import resource
 import statistics
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 folder, mode, warmup, steps, threads = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
 torch.set_num_threads(threads)
+device = "cuda" if sys.argv[6:] == ["auto"] and torch.cuda.is_available() else "cpu"
 
 
 def peak() -> None:
@@ -32,14 +33,14 @@ raw = np.fromfile(f"{folder}/weights.bin", dtype=np.float32)
 params, at = {}, 0
 for name, shape in c["shapes"]:
     size = int(np.prod(shape))
-    params[name] = torch.nn.Parameter(torch.from_numpy(raw[at : at + size].reshape(shape).copy()))
+    params[name] = torch.nn.Parameter(torch.from_numpy(raw[at : at + size].reshape(shape).copy()).to(device))
     at += size
-tokens = torch.from_numpy(np.fromfile(f"{folder}/tokens.bin", dtype=np.int32).reshape(c["batch"], c["length"] + 1)).long()
+tokens = torch.from_numpy(np.fromfile(f"{folder}/tokens.bin", dtype=np.int32).reshape(c["batch"], c["length"] + 1)).long().to(device)
 
 d, heads, length, batch = c["d"], c["heads"], c["length"], c["batch"]
 half = d // heads // 2
 angles = torch.arange(length)[:, None].double() * 10000.0 ** (-torch.arange(half).double() / half)
-cos, sin = angles.cos().float()[:, None], angles.sin().float()[:, None]
+cos, sin = angles.cos().float()[:, None].to(device), angles.sin().float()[:, None].to(device)
 
 
 def norm(x, g):
@@ -79,6 +80,7 @@ for _ in range(warmup + steps):
 print(
     json.dumps(
         {
+            "device": device,
             "ms": statistics.median(times[warmup:]),
             "losses": losses,
             "compileMs": times[0],

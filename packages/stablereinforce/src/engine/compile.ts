@@ -1,6 +1,7 @@
 /** `compile`: one graph per signature, calls in order, donated buffers handed on. The same on every runtime. */
 import type { Driver, Executable } from "./driver.ts";
 import { EngineError } from "./errors.ts";
+import { externalOf } from "./frozen.ts";
 import { decodeProgram, encodeProgram } from "./saved.ts";
 import { callOf, type Call } from "./signature.ts";
 import { cellOf, contents, engineTensor, isEngineTensor, take, type EngineTensor } from "./tensor.ts";
@@ -80,6 +81,10 @@ const donatedLeaves = (state: State, call: Call): EngineTensor[] => {
     const position = Number((call.flat.paths[i] ?? "").split(".")[1]);
     return state.donate.has(position) && isEngineTensor(leaf);
   });
+  if (donated.some((leaf) => externalOf(cellOf(leaf).value) !== undefined)) {
+    const problem = `${state.name}: frozen weights cannot be donated, they lie in a file`;
+    throw new EngineError(problem, { reason: "disposed" });
+  }
   const cells = new Set(donated.map(cellOf));
   if (cells.size === donated.length) return donated;
   throw new EngineError(`${state.name}: one tensor is donated twice in a call`, { reason: "disposed" });
@@ -90,7 +95,8 @@ const runOne = async (state: State, call: Call): Promise<unknown> => {
   const donated = donatedLeaves(state, call);
   const { executable } = await entryOf(state, call);
   const borrowed: (() => void)[] = [];
-  const inputs = call.flat.leaves.map((leaf) => {
+  const fed = call.flat.leaves.filter((_, i) => call.specs[i]?.external === undefined);
+  const inputs = fed.map((leaf) => {
     if (isEngineTensor(leaf)) return contents(state.owner, leaf);
     const { value, release } = driver.borrow(leaf);
     borrowed.push(release);
@@ -121,6 +127,10 @@ const save = async (state: State, call: Call): Promise<Uint8Array> => {
   const { executable } = await entryOf(state, call);
   if (executable.program === undefined) {
     throw new EngineError(`${state.name}: eager runtimes have no graph to save`, { reason: "bad-graph" });
+  }
+  if (executable.program.folder !== undefined) {
+    const problem = `${state.name}: a graph with frozen weights is not saved, it refers to files of this machine`;
+    throw new EngineError(problem, { reason: "bad-graph" });
   }
   return encodeProgram(executable.program, { key: call.key, result: executable.result });
 };

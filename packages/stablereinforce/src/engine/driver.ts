@@ -1,5 +1,6 @@
 /** What a runtime must be able to do; the rest (caching, queueing, donating) is the same for all. */
 import type { Program } from "./runtime/session.ts";
+import type { Frozen } from "./frozen.ts";
 import type { LeafSpec } from "./trace/trace.ts";
 import type { Call } from "./signature.ts";
 import type { HostData, HostTensor } from "./tensor.ts";
@@ -13,7 +14,7 @@ export interface Executable {
   readonly result: Template;
   /** What can be saved; none on eager runtimes. */
   readonly program: Program | undefined;
-  /** Runs; `recycled` may be used for outputs and is then taken out of the list. */
+  /** Runs on the inputs, without those that stay in files; `recycled` may be used for outputs and is then taken out of the list. */
   readonly run: (inputs: readonly unknown[], recycled: unknown[]) => Promise<readonly Made[]>;
   readonly dispose: () => Promise<void>;
 }
@@ -31,6 +32,8 @@ export interface Driver {
   readonly put: (host: HostTensor) => unknown;
   /** Brings a foreign leaf (TensorFlow.js or host tensor) in for one call; `release` frees what was made for it. */
   readonly borrow: (leaf: Leaf) => { value: unknown; release: () => void };
+  /** What stands for a tensor that stays in its file; absent where weights must be loaded into memory. */
+  readonly freeze?: ((frozen: Frozen) => Frozen) | undefined;
   /** Copies values out. */
   readonly get: (value: unknown) => Promise<HostData>;
   readonly free: (value: unknown) => void;

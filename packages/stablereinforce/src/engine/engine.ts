@@ -2,6 +2,7 @@
 import { compileFor, dropHandle, makeHandle, type Owner } from "./compile.ts";
 import type { Driver } from "./driver.ts";
 import { EngineError, isEngineError } from "./errors.ts";
+import { frozenIn, loadFrozen } from "./frozen.ts";
 import { toProgram, openSession } from "./runtime/session.ts";
 import { cudaLibrary, inNode, loadOnnxNode, loadOnnxWeb, noProvider } from "./runtime/load.ts";
 import { ortDriver } from "./runtime/ort-driver.ts";
@@ -105,6 +106,18 @@ const scalarReader =
     return data[0] as number;
   };
 
+const freezer =
+  (owner: Owner): Engine["frozen"] =>
+  async (source, name) => {
+    const frozen = owner.driver.freeze === undefined ? undefined : frozenIn(source, name);
+    const { shape } = source.entry(name);
+    if (frozen !== undefined && owner.driver.freeze !== undefined) {
+      return makeHandle(owner, owner.driver.freeze(frozen), { shape, dtype: "float32" });
+    }
+    const host = await loadFrozen(source, name);
+    return makeHandle(owner, owner.driver.put(host), host);
+  };
+
 const disposer =
   (owner: Owner): Engine["dispose"] =>
   (tree) => {
@@ -141,6 +154,7 @@ export const createEngine = async (options: EngineOptions = {}): Promise<Engine>
       const host = hostTensor(data, shape, dtype);
       return makeHandle(owner, owner.driver.put(host), host);
     },
+    frozen: freezer(owner),
     read,
     number: scalarReader(read),
     dispose: disposer(owner),

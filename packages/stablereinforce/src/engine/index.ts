@@ -3,6 +3,7 @@ export { describeRuntimes, type RuntimeReport } from "./describe.ts";
 export { createEngine } from "./engine.ts";
 export { EngineError, isEngineError, type EngineErrorData, type EngineErrorReason } from "./errors.ts";
 export { registerGradients } from "./gradients/register.ts";
+export type { FileRange, FrozenSource } from "./frozen.ts";
 export type { DType } from "./onnx/ir.ts";
 export type { Precision } from "./onnx/precision.ts";
 export type { Provider } from "./runtime/ort.ts";

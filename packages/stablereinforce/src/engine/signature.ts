@@ -1,7 +1,9 @@
 /** What decides which graph serves a call: structure, static values, shapes and dtypes. */
 import { Tensor } from "@tensorflow/tfjs-core";
 import { EngineError } from "./errors.ts";
+import { externalOf } from "./frozen.ts";
 import type { DType } from "./onnx/ir.ts";
+import { cellOf, isEngineTensor } from "./tensor.ts";
 import type { LeafSpec } from "./trace/trace.ts";
 import { flatten, type Flat, type Leaf } from "./tree.ts";
 
@@ -38,6 +40,11 @@ const checkHost = (leaf: Leaf, path: string): void => {
   }
 };
 
+const specKey = ({ dtype, shape, external }: LeafSpec): string => {
+  const place = external === undefined ? "" : `@${external.type}:${external.offset}:${external.path}`;
+  return `${dtype}[${shape.join(",")}]${place}`;
+};
+
 /** Takes arguments apart. @throws EngineError `tree`, `dtype`, `shape` naming the argument's path */
 export const callOf = (args: readonly unknown[]): Call => {
   const flat = flatten<Leaf>([...args], "arguments");
@@ -45,8 +52,9 @@ export const callOf = (args: readonly unknown[]): Call => {
     const path = flat.paths[i] ?? "argument";
     const dtype = dtypeOf(leaf, path);
     checkHost(leaf, path);
-    return { shape: leaf.shape, dtype };
+    const external = isEngineTensor(leaf) ? externalOf(cellOf(leaf).value) : undefined;
+    return { shape: leaf.shape, dtype, ...(external === undefined ? {} : { external }) };
   });
-  const key = `${JSON.stringify(flat.template)}|${specs.map((spec) => `${spec.dtype}[${spec.shape.join(",")}]`).join(";")}`;
+  const key = `${JSON.stringify(flat.template)}|${specs.map(specKey).join(";")}`;
   return { flat, specs, key };
 };

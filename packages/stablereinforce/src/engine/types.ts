@@ -1,5 +1,6 @@
 /** The engine's public types. */
 import type { Tensor } from "@tensorflow/tfjs-core";
+import type { FrozenSource } from "./frozen.ts";
 import type { EngineTensor, HostTensor, Numbers } from "./tensor.ts";
 import type { DType } from "./onnx/ir.ts";
 import type { Precision } from "./onnx/precision.ts";
@@ -102,6 +103,13 @@ export interface Engine extends AsyncDisposable {
    * @throws EngineError `shape`, `dtype` (BigInt64Array is refused)
    */
   readonly tensor: (data: Numbers, shape?: readonly number[], dtype?: DType) => EngineTensor;
+  /**
+   * A tensor of a weights file as an argument for compiled functions: numbers that never change, F32, F16 or BF16. On `onnx-node` they
+   * stay in the file and graphs map it (16-bit numbers are widened to float32 once per graph); elsewhere they are loaded into
+   * memory. The file must not change while the engine lives. Values are not searched for NaN: open the source with `finite`, or read once.
+   * @throws EngineError `dtype`; CheckpointError `missing-tensor`
+   */
+  readonly frozen: (source: FrozenSource, name: string) => Promise<EngineTensor>;
   /** Copies a tensor's values out. @throws EngineError `disposed` */
   readonly read: (x: EngineTensor) => Promise<HostTensor>;
   /** The one number of a scalar. @throws EngineError `shape` */

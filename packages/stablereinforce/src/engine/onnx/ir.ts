@@ -9,6 +9,13 @@ export type ValueType = DType | "int64" | "float64" | "float16" | "bfloat16";
 /** Arrays that hold a constant: `bool` and `float16` are bytes and bit patterns. */
 export type Data = Float32Array | Int32Array | Uint8Array | BigInt64Array | Float64Array | Uint16Array;
 
+/** Bytes of a file. */
+export interface FileSpan {
+  readonly path: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
 /** One edge of the graph. */
 export interface Value {
   /** Unique in its graph. */
@@ -17,6 +24,8 @@ export interface Value {
   readonly shape: readonly number[];
   /** The value itself, when it is known while tracing. */
   readonly data?: Data | undefined;
+  /** Where the value itself lies, when it stays in its file. */
+  readonly external?: FileSpan | undefined;
   /** When all elements are one number that is known while tracing. */
   readonly splat?: number | undefined;
   /** The smaller value that this one repeats along axes of length 1: element-wise nodes broadcast it themselves. */

@@ -1,9 +1,9 @@
 /**
  * Graph → ONNX ModelProto. Field numbers are those of onnx.proto (IR version 8, opset 18); the names in comments too.
- * Constants stay inside the file; a model over protobuf's 2 GB limit is refused with the name of what made it so.
+ * Constants stay inside the file, frozen weights in theirs; a model over protobuf's 2 GB limit is refused with the name of what made it so.
  */
 import { EngineError } from "../errors.ts";
-import type { Attribute, Graph, Node, Value, ValueType } from "./ir.ts";
+import type { Attribute, FileSpan, Graph, Node, Value, ValueType } from "./ir.ts";
 import { bytes, float, int, join, message, text, type Rope } from "./proto.ts";
 
 /** ONNX operator set that all lowerings are written for. */
@@ -27,12 +27,20 @@ const rawBytes = (value: Value): Uint8Array => {
   return new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.byteLength);
 };
 
+// external_data 13 { key 1, value 2 }, data_location 14 (EXTERNAL is 1); locations are relative to the folder
+const externalFields = (span: FileSpan, folder: string): Rope[] => [
+  ...Object.entries({ location: relativeTo(folder, span.path), offset: span.offset, length: span.length }).map(
+    ([key, value]) => message(13, [text(1, key), text(2, String(value))]),
+  ),
+  int(14, 1),
+];
+
 // TensorProto: dims 1, data_type 2, name 8, raw_data 9
-const tensor = (value: Value, name: string): Rope[] => [
+const tensor = (value: Value, name: string, folder = ""): Rope[] => [
   ...value.shape.map((n) => int(1, n)),
   int(2, DATA_TYPE[value.type]),
   text(8, name),
-  bytes(9, rawBytes(value)),
+  ...(value.external === undefined ? [bytes(9, rawBytes(value))] : externalFields(value.external, folder)),
 ];
 
 // ValueInfoProto: name 1, type 2 { tensor_type 1 { elem_type 1, shape 2 { dim 1 { dim_value 1 } } } }
@@ -52,12 +60,27 @@ const attribute = (name: string, value: Attribute): Rope[] => {
   return [text(1, name), message(5, tensor(value.tensor, name)), int(20, 4)];
 };
 
+const isKnown = (value: Value): boolean => value.data !== undefined || value.external !== undefined;
+
+const slashes = (path: string): string => path.replaceAll("\\", "/");
+
+const relativeTo = (folder: string, path: string): string => slashes(path).slice(slashes(folder).length + 1);
+
+/** The deepest folder that holds every file the graph reads; `undefined` when it reads none. */
+export const folderOf = (graph: Graph): string | undefined => {
+  const paths = constantsOf(graph).flatMap((value) => (value.external === undefined ? [] : [value.external.path]));
+  const [first, ...rest] = paths.map((path) => slashes(path).split("/").slice(0, -1));
+  if (first === undefined) return undefined;
+  const differs = first.findIndex((part, i) => rest.some((other) => other[i] !== part));
+  return (differs < 0 ? first : first.slice(0, differs)).join("/");
+};
+
 const constantsOf = (graph: Graph): Value[] => {
   const seen = new Map<number, Value>();
   for (const one of graph.nodes) {
-    for (const input of one.inputs) if (input?.data !== undefined) seen.set(input.id, input);
+    for (const input of one.inputs) if (input !== null && isKnown(input)) seen.set(input.id, input);
   }
-  for (const output of graph.outputs) if (output.data !== undefined) seen.set(output.id, output);
+  for (const output of graph.outputs) if (isKnown(output)) seen.set(output.id, output);
   return [...seen.values()];
 };
 
@@ -121,14 +144,19 @@ export const toModel = (graph: Graph, options: ModelOptions): Uint8Array => {
   const total = constants.reduce((sum, value) => sum + (value.data?.byteLength ?? 0), 0);
   if (total >= MODEL_LIMIT_BYTES - 2 ** 24) throw tooLarge(name, total, constants);
   const { names, copies } = namesOf(graph);
+  const folder = folderOf(graph);
+  // An initializer that is an input too could be replaced by a caller, so ONNX Runtime must leave it as it is. Otherwise it would
+  // fold casts and transposes of it and pack it for matrix products: a second copy of the weights, in memory, for every graph.
+  const frozen = constants.filter((value) => value.external !== undefined);
   // GraphProto: node 1, name 2, initializer 5, input 11, output 12
   const body = [
     ...graph.nodes.map((one, i) => message(1, node(one, i, names))),
     ...copies,
     ...(sentinel ? [sentinelNode()] : []),
     text(2, name),
-    ...constants.map((value) => message(5, tensor(value, nameOf(names, value)))),
+    ...constants.map((value) => message(5, tensor(value, nameOf(names, value), folder))),
     ...graph.inputs.map((value, i) => message(11, valueInfo(value, inputName(i)))),
+    ...frozen.map((value) => message(11, valueInfo(value, nameOf(names, value)))),
     ...(sentinel ? [sentinelInfo()] : []),
     ...graph.outputs.map((value, i) => message(12, valueInfo(value, outputName(i)))),
   ];

@@ -3,11 +3,13 @@ import { Tensor } from "@tensorflow/tfjs-core";
 import type { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Driver, Executable } from "../driver.ts";
 import { EngineError } from "../errors.ts";
+import { atPath, externalOf, type Frozen } from "../frozen.ts";
 import { sizeOf, type DType } from "../onnx/ir.ts";
 import { withPrecision } from "../onnx/precision.ts";
 import { hostTensor, type HostData, type HostTensor } from "../tensor.ts";
 import { traceFunction } from "../trace/trace.ts";
 import type { Leaf } from "../tree.ts";
+import { builtin } from "./load.ts";
 import { ortTensor, type OrtRuntime } from "./ort.ts";
 import { openSession, toProgram, type Port, type Program } from "./session.ts";
 import type { Template } from "../tree.ts";
@@ -53,10 +55,14 @@ const executable = async (
 };
 
 const read = async (value: unknown): Promise<HostData> => {
+  if (externalOf(value) !== undefined) return (value as Frozen).load();
   const tensor = value as OrtTensor;
   const data = tensor.location === "cpu" ? tensor.data : await tensor.getData();
   return (data as HostData).slice();
 };
+
+/** ONNX Runtime reads files below one folder and no links that lead out of it: paths are resolved first. */
+const frozenHere = (frozen: Frozen): Frozen => atPath(frozen, builtin("node:fs").realpathSync);
 
 /** A driver over ONNX Runtime. */
 export const ortDriver = (runtime: OrtRuntime): Driver => ({
@@ -66,8 +72,10 @@ export const ortDriver = (runtime: OrtRuntime): Driver => ({
     const host = toHost(leaf as HostTensor);
     return { value: ortTensor(runtime, host.data, host), release: () => undefined };
   },
+  freeze: runtime.name === "onnx-node" ? frozenHere : undefined,
   get: read,
   free: (value) => {
+    if (externalOf(value) !== undefined) return;
     const tensor = value as OrtTensor;
     if (tensor.location !== "cpu") tensor.dispose();
   },

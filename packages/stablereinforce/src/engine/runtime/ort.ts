@@ -57,10 +57,24 @@ export const runtimeError = (where: string, cause: unknown): EngineError => {
   return new EngineError(problem, { reason: "out-of-memory", op }, { cause });
 };
 
+/** A model file in memory, and where the files lie that it refers to. */
+export interface Model {
+  readonly name: string;
+  readonly model: Uint8Array;
+  readonly folder?: string | undefined;
+}
+
+const optionsFor = ({ options }: OrtRuntime, folder: string | undefined): InferenceSession.SessionOptions => {
+  if (folder === undefined) return options;
+  const session = (options.extra?.["session"] ?? {}) as object;
+  const files = { model_external_initializers_file_folder_path: folder };
+  return { ...options, extra: { ...options.extra, session: { ...session, ...files } } };
+};
+
 /** Loads a model. */
-export const loadModel = async (runtime: OrtRuntime, model: Uint8Array, name: string): Promise<InferenceSession> => {
+export const loadModel = async (runtime: OrtRuntime, { name, model, folder }: Model): Promise<InferenceSession> => {
   try {
-    return await runtime.ort.InferenceSession.create(model, runtime.options);
+    return await runtime.ort.InferenceSession.create(model, optionsFor(runtime, folder));
   } catch (cause) {
     throw runtimeError(`loading graph ${name} on ${runtime.name}/${runtime.provider}`, cause);
   }

@@ -10,7 +10,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { EngineError } from "../errors.ts";
 import { BYTES, sizeOf, type DType, type Graph } from "../onnx/ir.ts";
-import { inputName, outputName, SENTINEL, toModel } from "../onnx/model.ts";
+import { folderOf, inputName, outputName, SENTINEL, toModel } from "../onnx/model.ts";
 import type { HostData } from "../tensor.ts";
 import { loadModel, ortTensor, runtimeError, type OrtRuntime } from "./ort.ts";
 
@@ -35,6 +35,8 @@ export interface Program {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   readonly sentinel: boolean;
+  /** Folder of the files it reads weights from. Such a program is not saved. */
+  readonly folder?: string | undefined;
 }
 
 const SENTINEL_FROM_BYTES = 2 ** 16;
@@ -59,6 +61,7 @@ export const toProgram = (graph: Graph, name: string, inPlace: boolean): Program
     inputs: portsOf(graph.inputs, "an input"),
     outputs,
     sentinel,
+    folder: folderOf(graph),
   };
 };
 
@@ -80,7 +83,7 @@ const runInPlace = async (
 
 /** Loads a program. */
 export const openSession = async (runtime: OrtRuntime, program: Program): Promise<GraphSession> => {
-  const session = await loadModel(runtime, program.model, program.name);
+  const session = await loadModel(runtime, program);
   // ORT drops inputs that nothing uses, and refuses them as feeds
   const known = new Set(session.inputNames);
   const run: GraphSession["run"] = async (feeds, buffer) => {

@@ -3,7 +3,16 @@
  * and a constant whose elements are all one number stays a number until someone needs it spread out.
  */
 import { EngineError } from "../errors.ts";
-import { sizeOf, type Attribute, type Data, type Graph, type Node, type Value, type ValueType } from "../onnx/ir.ts";
+import {
+  sizeOf,
+  type Attribute,
+  type Data,
+  type FileSpan,
+  type Graph,
+  type Node,
+  type Value,
+  type ValueType,
+} from "../onnx/ir.ts";
 
 /** dtype and shape of a value to be made. */
 export interface Spec {
@@ -16,6 +25,8 @@ export interface Recorder {
   /** The kernel being lowered, for names and errors. */
   label: string;
   readonly input: (spec: Spec) => Value;
+  /** A value that stays in its file. */
+  readonly external: (spec: Spec, where: FileSpan) => Value;
   readonly constant: (data: Data, spec: Spec) => Value;
   /** All elements one number, `[…shape]`. */
   readonly splat: (value: number, spec: Spec) => Value;
@@ -137,6 +148,7 @@ export const recorder = (): Recorder => {
   const self: Recorder = {
     label: "graph",
     input: (spec) => fresh(spec),
+    external: (spec, external) => fresh(spec, { external }),
     constant,
     splat,
     emit: (op, inputs, out, attributes = {}) => record({ node: { op, inputs, attributes }, outs: [out] })[0] as Value,

@@ -3,14 +3,18 @@ import { engine, setBackend, Tensor, tidy } from "@tensorflow/tfjs-core";
 import { callSite, EngineError } from "../errors.ts";
 import { registerGradients } from "../gradients/register.ts";
 import type { DType, Graph, Value } from "../onnx/ir.ts";
+import type { External } from "../frozen.ts";
 import { flatten, rebuild, type Flat, type Template } from "../tree.ts";
 import { infoOf, registerTraceBackend, swapTrace, TRACE_BACKEND, valueOf, type Trace } from "./backend.ts";
-import { recorder } from "./recorder.ts";
+import { cast } from "./lower.ts";
+import { recorder, type Recorder } from "./recorder.ts";
 
 /** Shape and dtype of an argument's leaf. */
 export interface LeafSpec {
   readonly shape: readonly number[];
   readonly dtype: DType;
+  /** Where the numbers lie, when the graph reads them from a file instead of taking them as an input. */
+  readonly external?: External | undefined;
 }
 
 /** A traced function. */
@@ -94,9 +98,10 @@ export const traceFunction = (
   registerTraceBackend();
   registerGradients();
   const trace: Trace = { recorder: recorder(), values: new WeakMap() };
-  const inputs = specs.map((spec) => trace.recorder.input({ type: spec.dtype, shape: spec.shape }));
+  const given = specs.map((spec) => leafOf(trace.recorder, spec));
+  const inputs = given.filter((_, i) => specs[i]?.external === undefined);
   const record = (): Traced => {
-    const leaves = inputs.map((value) => engine().makeTensorFromTensorInfo(infoOf(trace, value)));
+    const leaves = given.map((value) => engine().makeTensorFromTensorInfo(infoOf(trace, value)));
     const returned = fn(...(rebuild(args, leaves) as never[]));
     if (returned instanceof Promise) {
       returned.catch(() => undefined);
@@ -115,6 +120,12 @@ export const traceFunction = (
     }
     return kept.traced as Traced;
   });
+};
+
+/** An input of the graph, or a value in a file; 16 bits are widened where they are read. */
+const leafOf = (r: Recorder, { shape, dtype, external }: LeafSpec): Value => {
+  if (external === undefined) return r.input({ type: dtype, shape });
+  return cast(r, r.external({ type: external.type, shape }, external), "float32");
 };
 
 const outputOf = (trace: Trace, leaf: unknown, path: string): Value => {
