@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { createEngine } from "../../engine/engine.ts";
 import type { HostTensor } from "../../engine/tensor.ts";
@@ -15,7 +15,17 @@ import {
   type GoldenModel,
   type GoldenReply,
 } from "./golden.test-kit.ts";
-import { frozenVision, fullTraining, qwen25vl, type Qwen25VLOptions, type Qwen25VLPolicy } from "./index.ts";
+import { isLora, mergeLora } from "../model/index.ts";
+import {
+  frozenVision,
+  fullTraining,
+  loraTraining,
+  qwen25vl,
+  type Qwen25VLOptions,
+  type Qwen25VLPolicy,
+} from "./index.ts";
+
+vi.setConfig({ testTimeout: 120_000 }); // many small graphs, each of which is traced and loaded
 
 let engine: Engine;
 beforeAll(async () => {
@@ -152,6 +162,38 @@ describe("qwen25vl", () => {
     expect(moved("model.layers.0.mlp.up_proj.weight")).toBe(true);
     expect(moved("visual.blocks.0.attn.qkv.weight")).toBe(trainable === fullTraining);
     expect(Object.keys(policy.allWeights(weights)).sort()).toEqual(Object.keys(golden.params).sort());
+  });
+
+  it("trains adapters on weights that stay where they are, and which are the reference", async () => {
+    const golden = goldenModel("same");
+    const lora = { rank: 2, alpha: 8 };
+    await using policy = open(golden, { trainable: loraTraining(lora) });
+    await using plain = open(golden);
+    const fresh = policy.parameters();
+    expect(Object.keys(fresh).every(isLora)).toBe(true);
+    const rows = golden.replies.map(({ row, reply }): TokenRow => ({
+      promptTokens: row.tokens,
+      tokens: Int32Array.from(reply).slice(0, 4),
+      media: row,
+    }));
+    const base = await trainerLogp(plain, rows, 4);
+    (await trainerLogp(policy, rows, 4)).forEach((logp, n) => near(logp, base[n] as Float32Array, 1e-5));
+    const examples = rows.map((row) => ({ ...row, tokens: Int32Array.of(9, 9, 9) }));
+    const run = { batch: 4, epochs: 12, learningRate: 0.02, warmup: 0 };
+    const losses: number[] = [];
+    let weights: Params<HostTensor> = {};
+    for await (const report of trainSft({ policy, examples, run })) {
+      losses.push(report.loss as number);
+      ({ weights } = await report.snapshot());
+    }
+    expect(losses.at(-1)).toBeLessThan((losses[0] as number) / 2);
+    const all = policy.allWeights(weights);
+    await using merged = open(golden, { weights: mergeLora(all, all, lora) });
+    await using again = open(golden, { weights: all, trainable: loraTraining(lora) });
+    const [a, b] = [await trainerLogp(again, examples, 4), await trainerLogp(merged, examples, 4)];
+    a.forEach((logp, n) => near(logp, b[n] as Float32Array, 1e-4));
+    const greedy = await sampled(again, [0], { maxTokens: 3 });
+    expect((await sampled(merged, [0], { maxTokens: 3 }))[0]?.text).toBe(greedy[0]?.text);
   });
 
   it("trains the vision tower over batches without pictures", async () => {

@@ -1,5 +1,5 @@
 /** Qwen2.5-VL as a policy: sampled with its key/value cache, differentiated through its forward pass, pictures in every pass. */
-import { mul, sum, add, type Tensor, type Tensor2D } from "@tensorflow/tfjs-core";
+import { add, mul, sum, type Tensor, type Tensor2D } from "@tensorflow/tfjs-core";
 import { ConfigError } from "@r1reward/core";
 import type { EngineTensor, HostTensor } from "../../engine/tensor.ts";
 import { CheckpointError, ShapeError } from "../../errors.ts";
@@ -9,9 +9,12 @@ import type { Params, Policy, PolicyBatch, Sampled, SampleRequest, TokenRow } fr
 import { decoderSampler, type Completion, type Sampler } from "../../sample/index.ts";
 import type { QwenRow } from "../inputs/types.ts";
 import {
+  initLora,
   initQwen,
+  loraShapes,
   qwenModel,
   qwenParameterShapes,
+  splitParams,
   type QwenConfig,
   type QwenInputs,
   type QwenModel,
@@ -19,7 +22,7 @@ import {
 } from "../model/index.ts";
 import { qwenDecoder } from "./decoder.ts";
 import { layRows, mediaOf, scoredPlaces } from "./layout.ts";
-import { fullTraining, isAdapter, split } from "./trainable.ts";
+import { fullTraining } from "./trainable.ts";
 import type { Qwen25VLOptions, Qwen25VLPolicy, ReplyTokenizer } from "./types.ts";
 
 const longest = (rows: readonly TokenRow[], of: (row: TokenRow) => number): number =>
@@ -127,8 +130,7 @@ const checkVocabulary = ({ tokenizer, config }: Qwen25VLOptions): void => {
 };
 
 /** @throws CheckpointError when a parameter is missing, unknown or of another shape */
-const checkWeights = (weights: QwenParams<HostTensor>, config: QwenConfig): void => {
-  const wanted = qwenParameterShapes(config);
+const checkWeights = (weights: QwenParams<HostTensor>, wanted: ReadonlyMap<string, readonly number[]>): void => {
   const fail = (problem: "missing-tensor" | "shape-mismatch" | "bad-name", tensor: string, message: string) =>
     new CheckpointError({ file: "weights", problem, tensor }, message);
   for (const [name, shape] of wanted) {
@@ -137,8 +139,18 @@ const checkWeights = (weights: QwenParams<HostTensor>, config: QwenConfig): void
     if (got.join() === shape.join()) continue;
     throw fail("shape-mismatch", name, `expected [${shape.join(", ")}], got [${got.join(", ")}]`);
   }
-  const extra = Object.keys(weights).find((name) => !wanted.has(name) && !isAdapter(name));
+  const extra = Object.keys(weights).find((name) => !wanted.has(name));
   if (extra !== undefined) throw fail("bad-name", extra, "expected no such tensor in this model");
+};
+
+/** All weights: those given or fresh ones, and adapters, where they are trained. */
+const weightsOf = ({ config, weights, trainable, initSeed = 0 }: Qwen25VLOptions): QwenParams<HostTensor> => {
+  const lora = trainable?.lora;
+  const base = weights ?? initQwen(config, initSeed);
+  const all = lora === undefined ? base : { ...initLora(config, lora, initSeed), ...base };
+  const adapters = lora === undefined ? [] : loraShapes(config, lora);
+  checkWeights(all, new Map([...qwenParameterShapes(config), ...adapters]));
+  return all;
 };
 
 /** Weights that are not trained, put on the engine when they are first needed, and only once. */
@@ -167,9 +179,7 @@ export const qwen25vl = <Truth = unknown>(options: Qwen25VLOptions): Qwen25VLPol
   checkVocabulary(options);
   const context = contextOf(options);
   const model = qwenModel(config, { lora: trainable.lora, checkpoint, chunkRows });
-  const weights = options.weights ?? initQwen(config, options.initSeed ?? 0);
-  checkWeights(weights, config);
-  const { trained, frozen } = split(weights, trainable);
+  const { trained, frozen } = splitParams(weightsOf(options), trainable.trains);
   const rest = onEngine(options, frozen);
   const sampler = decoderSampler(engine, qwenDecoder(model), { maxBatch: options.maxBatch });
   const placed: Qwen25VLPolicy["placed"] = (params) => ({ ...rest.get(), ...params });
