@@ -1,4 +1,5 @@
 /** The golden numbers of Qwen2.5-VL, and the inputs they were made from. */
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "vitest";
@@ -95,3 +96,12 @@ export const lossOf =
   (model: ReturnType<typeof qwenModel>, { inputs, weights }: Loss<tf.Tensor>) =>
   (params: QwenParams<tf.Tensor>): tf.Tensor =>
     tf.neg(tf.sum(tf.mul(weights, model.logp(params, inputs))));
+
+/** Parameters as text that is quickly compared: shapes and a checksum of the bytes (vitest walks arrays element by element). */
+export const fingerprint = (params: QwenParams<HostTensor>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(params).map(([name, { data, shape }]) => {
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      return [name, `[${shape.join(", ")}] ${createHash("sha256").update(bytes).digest("hex")}`];
+    }),
+  );

@@ -6,4 +6,11 @@ export { initLora, isLora, loraScale, loraShapes, mergeLora, splitParams } from 
 export { diskName, runtimeName } from "./names.ts";
 export { qwenModel } from "./model.ts";
 export { initQwen, qwenParameterShapes } from "./shapes.ts";
+export {
+  qwenSize,
+  qwenTrainingEstimate,
+  type QwenSize,
+  type QwenTrainingEstimate,
+  type QwenTrainingPlan,
+} from "./size.ts";
 export type * from "./types.ts";
