@@ -64,7 +64,7 @@ const timeRl = async ({ config, model, data, signal }: Opened, rl: NonNullable<R
   const common = { model, prompts, reward: opened.reward, recipe: recipeOfRun(rl), run, steps: 2, signal };
   const reference = rl.klCoef > 0 ? model.policy.parameters() : undefined;
   const microBatch = rl.microBatch ?? undefined;
-  return timeOf((record) => runRl({ ...common, reference, microBatch, store: memoryStore(), record }));
+  return await timeOf((record) => runRl({ ...common, reference, microBatch, store: memoryStore(), record }));
 };
 
 const measureReal = async (config: RunConfig, facts: RunFacts, engine: Engine, signal: AbortSignal) => {

@@ -178,7 +178,7 @@ const reinforce = async (
   const adam = { ...recipe.run.adam, weightDecay };
   const sizes = { episodes, rolloutBatch, samplesPerPrompt, trainBatch, passes, temperature, maxTokens };
   const drop = { value: null, parts: {} };
-  return runRl({
+  return await runRl({
     ...commonOf(run, folderOf(run, "rl", steps)),
     prompts,
     steps,
@@ -294,5 +294,5 @@ export const trainRun = async (open: OpenRun, options: RunOptions): Promise<RunO
     `data: ${data.train.pairs.length} pairs, ${data.held?.pairs.length ?? 0} held out${skipped > 0 ? `, ${skipped} rows skipped` : ""}`,
   );
   for (const { where, problem } of data.train.skipped.slice(0, 5)) tell(`skipped ${where}: ${problem}`);
-  return runStages({ ...open, options, data, model });
+  return await runStages({ ...open, options, data, model }); // awaited: the engine must outlive it
 };
