@@ -5,13 +5,13 @@ import { ConfigError, messageOf, type MediaLoader, type Winner } from "@r1reward
 import type { Engine } from "../engine/types.ts";
 import { CheckpointError } from "../errors.ts";
 import { freshQwenConfig, type FreshQwenSize } from "../pipeline/fresh-qwen.ts";
-import { trainTokenizer } from "../pipeline/train-tokenizer.ts";
 import type { PipelineModel } from "../pipeline/types.ts";
 import {
   processorOptionsFrom,
   qwenInputs,
   qwenProcessor,
   qwenTokenizer,
+  trainBpe,
   type QwenTokenizer,
 } from "../qwen/inputs/index.ts";
 import { mergeLora, parseQwenConfig, type LoraConfig, type QwenConfig, type QwenParams } from "../qwen/model/index.ts";
@@ -124,7 +124,18 @@ export interface FreshQwenOptions extends QwenModelSettings {
   /** Most tokens of the vocabulary. */
   readonly vocabSize: number;
   readonly initSeed?: number | undefined;
+  /**
+   * Mean and deviation that pixels are normalised with; those of CLIP by default. Drawings on one background learn far sooner with
+   * that background as the mean: patches then hold what differs from it.
+   */
+  readonly pixels?: Required<Pick<ProcessorOptions, "mean" | "std">> | undefined;
 }
+
+/** As published. */
+const CLIP = {
+  mean: [0.48145466, 0.4578275, 0.40821073],
+  std: [0.26862954, 0.26130258, 0.27577711],
+} as const;
 
 /**
  * The architecture of Qwen2.5-VL with fresh weights and a tokenizer learnt from texts. `save` writes a whole folder, which `openQwen`
@@ -133,9 +144,9 @@ export interface FreshQwenOptions extends QwenModelSettings {
  * @throws ConfigError on sizes that do not fit together
  */
 export const freshQwen = <Truth = Winner>(options: FreshQwenOptions): QwenPipelineModel<Truth> => {
-  const { size, texts, vocabSize, initSeed, ...settings } = options;
+  const { size, texts, vocabSize, initSeed, pixels = CLIP, ...settings } = options;
   if (settings.lora !== undefined) throw new ConfigError("lora: fresh weights are trained as a whole, got adapters");
-  const json = trainTokenizer(texts, { vocabSize });
+  const json = trainBpe(texts, { vocabSize });
   const tokenizer = qwenTokenizer(json);
   const config = freshQwenConfig(size, tokenizer);
   const files = {
@@ -154,10 +165,10 @@ export const freshQwen = <Truth = Winner>(options: FreshQwenOptions): QwenPipeli
       merge_size: 2,
       min_pixels: 784,
       max_pixels: settings.maxPixels ?? 12_845_056,
-      image_mean: [0.48145466, 0.4578275, 0.40821073],
-      image_std: [0.26862954, 0.26130258, 0.27577711],
+      image_mean: pixels.mean,
+      image_std: pixels.std,
     }),
   };
-  const processor = { minPixels: 784 };
+  const processor = { minPixels: 784, ...pixels };
   return assemble<Truth>({ config, tokenizer, processor, initSeed, companions: { files } }, settings);
 };

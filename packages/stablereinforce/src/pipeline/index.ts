@@ -12,5 +12,4 @@ export { productSpeed } from "./speed.ts";
 export { loadBest } from "./stage.ts";
 export { rlSteps, runRl, runSft, sftSteps } from "./stages.ts";
 export { textModel, type TextModelOptions } from "./text-model.ts";
-export { CHAT_TOKENS, trainTokenizer } from "./train-tokenizer.ts";
 export type * from "./types.ts";

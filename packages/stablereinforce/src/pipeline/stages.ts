@@ -1,5 +1,5 @@
 /** The two stages of the paper: the cold start, and reinforcement learning. */
-import type { ReplySample, RlStage, SftStage, StageResult } from "./types.ts";
+import type { CritiqueExample, ReplySample, RlStage, SftStage, StageResult } from "./types.ts";
 import { ConfigError } from "@r1reward/core";
 import { presets } from "../algorithm/index.ts";
 import { trainSft } from "../train/sft.ts";
@@ -30,7 +30,7 @@ export const runSft = async <Truth = unknown>(options: SftStage<Truth>): Promise
   if (examples.length === 0) throw new ConfigError("examples: expected at least one, got none");
   const steps = options.steps ?? sftSteps(examples.length, run);
   const rows = cachedRows(examples.length, (i) => {
-    const { prompt, reply } = examples[i] as (typeof examples)[number];
+    const { prompt, reply } = examples.at(i) as CritiqueExample;
     return model.encode(prompt, reply);
   });
   return runStage({

@@ -63,6 +63,13 @@ export interface CritiqueExample {
   readonly reply: string;
 }
 
+/** Examples that are made when their turn comes. Arrays are one. */
+export interface CritiqueSource {
+  readonly length: number;
+  /** The same example on every call. */
+  readonly at: (index: number) => CritiqueExample | undefined;
+}
+
 /** A model in the pipeline: a policy and what the stages need beside it. */
 export interface PipelineModel<Truth = Winner> extends AsyncDisposable {
   readonly policy: Policy<Truth>;
@@ -172,7 +179,7 @@ export interface StageResult {
 export interface SftStage<Truth = Winner>
   extends StageOptions, Pick<TrainSftOptions<Truth>, "microBatch" | "nonFinite"> {
   readonly model: PipelineModel<Truth>;
-  readonly examples: readonly CritiqueExample[];
+  readonly examples: CritiqueSource;
   readonly run?: SftSettings | undefined;
 }
 
