@@ -15,6 +15,12 @@ export interface FreshQwenSize {
   readonly visionIntermediateSize: number;
   /** Most tokens of prompt and reply together. */
   readonly context: number;
+  /**
+   * Base of the rotary frequencies; 1,000,000 by default, as published. M-RoPE gives rows and columns of a picture the slow end of
+   * them: with heads of 32 and the published base a step of one column turns by a hundred-thousandth of a radian, so small models
+   * learn where things are only with a small base.
+   */
+  readonly ropeTheta?: number | undefined;
 }
 
 /** Half a head in the three sections of M-RoPE, in the published proportions 16 : 24 : 24. */
@@ -44,7 +50,7 @@ export const freshQwenConfig = (
     vocab_size: tokenizer.vocabSize,
     max_position_embeddings: size.context,
     rms_norm_eps: 1e-6,
-    rope_theta: 1_000_000,
+    rope_theta: size.ropeTheta ?? 1_000_000,
     rope_scaling: { type: "mrope", mrope_section: sections(size.hiddenSize / size.heads) },
     use_sliding_window: false,
     tie_word_embeddings: true,
