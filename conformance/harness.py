@@ -84,7 +84,8 @@ def _download(pin, line, folder):
     with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
         file.write(line + "\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
-    command += ["--platform=manylinux1_x86_64", "--python-version=3.11", "--dest", folder, "-r", file.name]
+    command += ["--platform=manylinux1_x86_64", "--python-version=3.11", "--ignore-requires-python"]
+    command += ["--dest", folder, "-r", file.name]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     except subprocess.TimeoutExpired:
@@ -144,16 +145,20 @@ def load(path, name):
     return module
 
 
-def functions(path, names, **scope):
-    """Functions, methods included, cut out of a framework's file and run as they stand, decorators aside."""
+def functions(path, names, top=False, **scope):
+    """Functions, methods included unless `top`, cut out of a framework's file and run as they stand, decorators aside."""
     with open(path, encoding="utf-8") as file:
         tree = ast.parse(file.read())
-    nodes = [node for node in ast.walk(tree) if getattr(node, "name", None) in names]
+    nodes = [node for node in (tree.body if top else ast.walk(tree)) if getattr(node, "name", None) in names]
     assert len(nodes) == len(names), f"{path}: expected {names} once each"
     for node in nodes:
         node.decorator_list = []
     exec(compile(ast.Module(body=nodes, type_ignores=[]), path, "exec"), scope)  # noqa: S102
     return [scope[name] for name in names]
+
+
+class Tensor(list):
+    """What the clients make tensors for, without torch."""
 
 
 def logger():

@@ -1,7 +1,6 @@
 """Frameworks that are not on the package index: run against a checkout that an environment variable names."""
 
 import asyncio
-import json
 import os
 import random
 import re
@@ -11,10 +10,10 @@ import types
 import typing
 
 import aiohttp
-import numpy
 import requests
-from harness import Skip, answers, check_group, functions, load, logger, server, staggered, stubbed
+from harness import Skip, Tensor, answers, check_group, functions, load, logger, server, staggered, stubbed
 from rows_http import PROMPT
+from rows_index import asks
 
 
 def checkout(variable):
@@ -22,10 +21,6 @@ def checkout(variable):
     if folder is None:
         raise Skip(f"not on the package index: {variable}=<a checkout> runs it")
     return folder
-
-
-class Tensor(list):
-    """What the clients make tensors for, without torch."""
 
 
 def align_anything():
@@ -72,51 +67,22 @@ def roll():
     return "GET with a body: 1 while it is judged, then 0 with dimention_reward_score"
 
 
-def oat():
-    path = os.path.join(checkout("OAT_SOURCE"), "oat", "oracles", "remote", "client.py")
-    try:
-        import httpx  # noqa: F401
-        import msgspec  # noqa: F401
-    except ImportError as reason:
-        raise Skip(f"{reason.name} is not to be had") from None
-    flat = lambda nested: [value for part in nested for value in part]
-    stubs = {
-        "torch": {"Tensor": Tensor, "tensor": Tensor},
-        "tree": {"flatten": flat},
-        "oat__oracles__base": {name: type(name, (), {}) for name in ("PreferenceOracleBase", "RewardOracleBase")},
-        "oat__types": {"Metric": dict},
-    }
-    with stubbed(**stubs):
-        client = load(path, "oat_client")
-    texts, qualities = answers(8)
-    for delay in (0, 3500):  # two judgements a pair: the second is slower than the 5 s that the client waits
-        with server(delayMs=delay, judging={"concurrency": 2}) as judge:
-            oracle = client.RemoteRMOracle(judge.url)
-            count = 8 if delay == 0 else 2
-            wins, _ = oracle.compare([f"What is shown in {at}?" for at in range(count)], texts[:count], texts[1 : count + 1] + texts[:1])
-        better = [qualities[at] > qualities[(at + 1) % 8] for at in range(count)]
-        assert numpy.array(wins).tolist() == better, f"{wins} for {better}"
-    return "msgpack pairs; a judge slower than the client's 5 s is asked again and answers"
-
-
-def nemo_gym():
-    path = os.path.join(checkout("NEMO_GYM_SOURCE"), "resources_servers", "genrm_compare", "utils.py")
-    typed = {name: getattr(typing, name) for name in ("List", "Optional", "Tuple")}
-    names = ["GenRMOutputParseError", "parse_genrm_output"]
-    _, parse = functions(path, names, json=json, re=re, logger=logger(), logging=__import__("logging"), **typed)
-    with server() as judge:
-
-        def ask(first, second):
-            turns = [("user", "What is shown?"), ("response_1", first), ("response_2", second)]
-            body = {"model": "r1reward-nemo-genrm", "messages": [{"role": role, "content": text} for role, text in turns]}
-            reply = requests.post(f"{judge.url}/v1/chat/completions", json=body, timeout=30).json()
-            return parse(reply["choices"][0]["message"]["content"], 3.0, 3.5, raise_on_fail=True)
-
-        better, worse = ask("quality=0.9", "quality=0.1"), ask("quality=0.1", "quality=0.9")
-    # Ranking 1: the first is much better; 6: the second is.
-    assert 1 <= better[1] < better[0] <= 5 and 1 <= better[2] < 3.5, better
-    assert 1 <= worse[0] < worse[1] <= 5 and 3.5 < worse[2] <= 6, worse
-    return "parse_genrm_output reads scores and a ranking in the right direction"
+def roll_judge():
+    folder = os.path.join(checkout("ROLL_SOURCE"), "roll")
+    path = os.path.join(folder, "pipeline", "rlvr", "rewards", "llm_judge_reward_worker.py")
+    prompts = load(os.path.join(folder, "utils", "prompt.py"), "roll_prompts").prompt_maps
+    scope = {"Dict": dict, "re": re, "print": lambda *_: None}
+    names = ["_call_api_model", "_extract_score_v2", "_format_judge_prompt", "_get_llm_judgment"]
+    methods = dict(zip(names, functions(path, names, **scope)))
+    with server() as judge, stubbed(openai={"OpenAI": lambda base_url, **_: asks(base_url)}):
+        for prompt in (None, *prompts.values()):
+            config = {"judge_api_url": judge.url, "judge_api_key": "x", "judge_model_name": "r1reward-yesno"}
+            worker = types.SimpleNamespace(judge_prompt=prompt, judge_model_type="api", logger=logger(), **config)
+            vars(worker).update({name: types.MethodType(method, worker) for name, method in methods.items()})
+            texts = ("quality=0.9", "quality=0.5", "quality=0.1 **Output:**")
+            scores = [worker._get_llm_judgment("id", PROMPT, text, "quality=0.5")[0] for text in texts]
+            assert scores == [1, 1, 0], f"{scores} with {prompt}"
+    return "yes and no against the reference, with its template and without one"
 
 
 def ms_swift_genrm():
@@ -143,7 +109,6 @@ def ms_swift_genrm():
 ROWS = [
     ("align-anything, remote reward model", align_anything),
     ("ROLL, remote reward system", roll),
-    ("oat, remote oracle", oat),
-    ("NeMo-Gym, GenRM pair", nemo_gym),
+    ("ROLL, LLM judge", roll_judge),
     ("ms-swift, async_genrm", ms_swift_genrm),
 ]

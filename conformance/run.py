@@ -6,6 +6,7 @@ import traceback
 
 import rows_hooks
 import rows_http
+import rows_index
 import rows_sources
 import rows_trl
 from harness import Skip
@@ -27,6 +28,6 @@ def run(name, row):
 
 if __name__ == "__main__":
     wanted = sys.argv[1:]
-    rows = [*rows_http.ROWS, *rows_hooks.ROWS, *rows_trl.ROWS, *rows_sources.ROWS]
+    rows = [*rows_http.ROWS, *rows_index.ROWS, *rows_hooks.ROWS, *rows_trl.ROWS, *rows_sources.ROWS]
     done = [run(name, row) for name, row in rows if not wanted or any(word.lower() in name.lower() for word in wanted)]
     sys.exit(0 if done and all(done) else 1)

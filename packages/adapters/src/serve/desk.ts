@@ -59,6 +59,7 @@ export interface Handled {
 type JudgeWork = Extract<Work, { kind: "judge" }>;
 
 const NO_PAIR: PairResult = { probability: null, consistent: null, reasoning: "" };
+const FAILED_PAIR: PairResult = { ...NO_PAIR, failed: true };
 
 const isBad = (entry: Submission | BadEntry): entry is BadEntry => "bad" in entry;
 
@@ -107,7 +108,7 @@ const judgePair = async (desk: Desk, ask: PairAsk): Promise<PairResult> => {
     return await desk.pairs.run(pairKey(ask), (signal) => desk.scorer.pair(question, ask.responses, signal));
   } catch {
     desk.metrics.add("group_failures_total");
-    return NO_PAIR; // not kept: whoever asks again has it judged again
+    return FAILED_PAIR; // not kept: whoever asks again has it judged again
   }
 };
 
@@ -196,7 +197,7 @@ const judge = async (desk: Desk, work: JudgeWork, given: Visitor): Promise<Handl
     const results = places.map((_, at) => members.get(at) ?? unscorable("deadline"));
     if (ending === "gone") desk.metrics.add("vanished_total");
     else countResults(desk, results);
-    return { reply: work.encode({ results, pairs: pairs.map((_, at) => decisions.get(at) ?? NO_PAIR) }), settle };
+    return { reply: work.encode({ results, pairs: pairs.map((_, at) => decisions.get(at) ?? FAILED_PAIR) }), settle };
   } catch (error) {
     settle(false);
     throw error;

@@ -106,6 +106,8 @@ export interface MemberResult {
 
 /** The answer to one pair. */
 export interface PairResult {
+  /** The judge could not be asked: the next time it may be. Not so for a critique that names nobody. */
+  readonly failed?: boolean | undefined;
   /** P(the first response wins); `null` when it cannot be told. */
   readonly probability: number | null;
   readonly consistent: boolean | null;

@@ -145,7 +145,9 @@ const winnerOf = ({ probability: p }: PairResult): number | null => (p === null 
 const compare = (fields: Fields): Work => {
   const [a, b, ...more] = textsOf(fields);
   if (a === undefined || b === undefined || more.length > 0) throw badRequest("responses: expected two texts");
-  const encode = ({ pairs: [pair] }: Outcome): WireReply => ({ body: { ...pair!, winner: winnerOf(pair!) } });
+  const encode = ({ pairs: [pair] }: Outcome): WireReply => ({
+    body: { ...pair!, failed: undefined, winner: winnerOf(pair!) },
+  });
   return { kind: "judge", pairs: [{ prompt: promptOf(fields), responses: [a, b] }], hold: holdOf(fields), encode };
 };
 

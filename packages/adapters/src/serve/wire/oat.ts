@@ -4,7 +4,7 @@
  */
 import { bodyOf, listOf, type Fields } from "../fields.ts";
 import { askedPrompt } from "../prompt.ts";
-import type { BadEntry, Outcome, PairAsk, Submission, WireFormat } from "../types.ts";
+import type { BadEntry, Outcome, PairAsk, Submission, WireFormat, WireReply } from "../types.ts";
 import { badRequest } from "../wire-error.ts";
 import { batched } from "./batch.ts";
 
@@ -45,14 +45,16 @@ export const oatFormat: WireFormat = {
         ? { prompt: askedPrompt(prompts[at]!), response }
         : { bad: `batch_response[${at}]: expected text` },
     );
-    const encode = ({ results, pairs }: Outcome) => ({
-      msgpack,
-      body: {
-        batch_score: results.map(({ value }) => value ?? 0),
-        // 0.5 is what a pair is worth that nobody could tell apart.
-        batch_first_win_prob: pairs.map(({ probability }) => probability ?? 0.5),
-      },
-    });
+    const encode = ({ results, pairs }: Outcome): WireReply => {
+      // The client asks again, and raises in the end; of any number it would make a winner.
+      if (pairs.some(({ failed }) => failed === true)) return { status: 503, msgpack, body: { error: "not judged" } };
+      const batch_score = results.map(({ value }) => value ?? 0);
+      // 0.5 for a pair whose judge was asked and named nobody: a tie.
+      return {
+        msgpack,
+        body: { batch_score, batch_first_win_prob: pairs.map(({ probability }) => probability ?? 0.5) },
+      };
+    };
     return {
       kind: "judge",
       submissions: batched(entries, { digest, groupSize }),
