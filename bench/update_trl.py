@@ -54,12 +54,11 @@ class Clock(TrainerCallback):
         self.ends = []
 
     def on_step_end(self, *_, **__):
-        self.ends.append(time.perf_counter())
+        self.ends.append((time.perf_counter(), time.process_time()))
 
 
 rollouts = t["prompts"] * t["generations"]
 clock = Clock()
-began = time.perf_counter()
 trainer = GRPOTrainer(
     model=model,
     reward_funcs=even_share,
@@ -94,7 +93,8 @@ trainer = GRPOTrainer(
     callbacks=[clock],
 )
 trainer.train()
-times = [1000 * (b - a) for a, b in zip(clock.ends, clock.ends[1:])]
+times = [1000 * (b[0] - a[0]) for a, b in zip(clock.ends, clock.ends[1:])]
+cpu = [1000 * (b[1] - a[1]) for a, b in zip(clock.ends, clock.ends[1:])]
 rewards = [log["reward"] for log in trainer.state.log_history if "reward" in log]
 lengths = [log["completions/mean_length"] for log in trainer.state.log_history if "completions/mean_length" in log]
 assert all(length == t["newTokens"] for length in lengths), lengths
@@ -103,6 +103,7 @@ print(
     json.dumps(
         {
             "ms": statistics.median(times[max(0, warmup - 1) :]),
+            "cpuMs": statistics.median(cpu[max(0, warmup - 1) :]),
             "rewards": rewards,
             "tokens": rollouts * t["newTokens"],
             "peakRssMb": peak,
