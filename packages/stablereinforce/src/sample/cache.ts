@@ -10,10 +10,13 @@ export interface Cache {
   readonly values: readonly HostTensor[];
 }
 
-/** A capacity that holds n positions: multiples of 64, coarser for long sequences, so that graphs stay few. */
+/**
+ * A capacity that holds n positions: multiples of 32, coarser for long sequences, so that graphs stay few. Decoding reads the whole
+ * capacity in every step.
+ */
 export const capacityFor = (n: number): number => {
-  const step = Math.max(64, 2 ** Math.floor(Math.log2(Math.max(1, n))) / 4);
-  return Math.max(64, Math.ceil(n / step) * step);
+  const step = Math.max(32, 2 ** Math.floor(Math.log2(Math.max(1, n))) / 4);
+  return Math.max(32, Math.ceil(n / step) * step);
 };
 
 /** Rows of a graph for n sequences: powers of two from 4. One row would take another path through the matrix products. */

@@ -223,7 +223,7 @@ describe("the sampler", () => {
     await using sampler = createSampler(spying, CONFIG, { maxBatch: 8 });
     const tokens = PROMPTS[2] as number[];
     await sampler.sample(PARAMS, [{ tokens, seeds: seeds(20) }], { maxTokens: 5 });
-    expect(shapes).toEqual([[1, 64]]);
+    expect(shapes).toEqual([[1, 32]]);
   });
 
   it("refuses what cannot be, and ends when aborted", async () => {
