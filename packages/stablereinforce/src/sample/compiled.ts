@@ -5,7 +5,7 @@ import type { Engine, Given } from "../engine/types.ts";
 import type { TransformerParams } from "../model/params.ts";
 import type { Cache } from "./cache.ts";
 import { chooseToken, type Choice, type ChoiceSettings } from "./choose.ts";
-import type { Decoder, DecodeOutputs, DecodeStep, KeysValues } from "./decoder.ts";
+import type { Decoder, DecodeOutputs, DecodeStep, KeysValues, PromptInputs } from "./decoder.ts";
 
 /** Parameters of the small transformer as the sampler takes them: engine tensors, or host tensors. */
 export type SampleParams = Given<TransformerParams<Tensor>>;
@@ -16,8 +16,6 @@ export interface Graphs<P> {
   readonly decode: (params: P, step: HostStep, cache: Cache, settings: ChoiceSettings) => Promise<StepResult>;
   readonly dispose: () => Promise<void>;
 }
-
-type PromptInputs = ReturnType<Decoder<unknown>["layPrompts"]>;
 
 /** What a step is given. */
 export interface HostStep {

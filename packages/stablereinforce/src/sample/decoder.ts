@@ -1,6 +1,8 @@
 /** What a model must be able to do to be sampled with a key/value cache. The small transformer and Qwen2.5-VL are two of them. */
 import type { Tensor } from "@tensorflow/tfjs-core";
+import type { Awaitable } from "@r1reward/core";
 import type { HostTensor } from "../engine/tensor.ts";
+import type { Given } from "../engine/types.ts";
 import type { SamplePrompt } from "./types.ts";
 
 /** Keys and values of all layers; L layers, K key/value heads, d head size, C positions. */
@@ -30,6 +32,9 @@ export interface DecodeOutputs {
   readonly newValues: Tensor;
 }
 
+/** What `prefill` reads, by name. */
+export type PromptInputs = Readonly<Record<string, HostTensor>>;
+
 /** A model as the sampler sees it. P is the tree of its parameters, with tensors for leaves. */
 export interface Decoder<P> {
   readonly vocabSize: number;
@@ -42,7 +47,8 @@ export interface Decoder<P> {
   readonly layPrompts: (
     prompts: readonly SamplePrompt[],
     shape: readonly [rows: number, length: number],
-  ) => Readonly<Record<string, HostTensor>>;
+    params: Given<P>,
+  ) => Awaitable<PromptInputs>;
   /** Reads prompts. Pure and traceable. → keys and values `[rows, K, length, d]` per layer. */
   readonly prefill: (params: P, inputs: Readonly<Record<string, Tensor>>) => KeysValues;
   /** One step: scores of a new token for every row. Pure and traceable; the cache is only read. */

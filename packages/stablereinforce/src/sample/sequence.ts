@@ -6,6 +6,7 @@ import type { Completion, SampleOptions, SamplePrompt } from "./types.ts";
 
 /** A sequence: what was sampled so far and where it stands in its prompt's cache. */
 export interface Sequence {
+  readonly source: SamplePrompt;
   /** Index of its prompt. */
   readonly prompt: number;
   /** Index among its prompt's sequences. */
@@ -61,6 +62,9 @@ const checkPrompt = (prompt: SamplePrompt, index: number, vocab: number): void =
   const { offset = 0 } = prompt;
   const fits = Number.isSafeInteger(offset) && prompt.tokens.length + offset > 0;
   require(fits, `prompt ${index} offset`, "a whole number above minus the prompt's length", offset);
+  const { maxTokens = 1 } = prompt;
+  require(Number.isSafeInteger(maxTokens) &&
+    maxTokens > 0, `prompt ${index} maxTokens`, "a positive whole number", maxTokens);
   require(prompt.seeds.every(Number.isSafeInteger), `prompt ${index} seeds`, "whole numbers", prompt.seeds);
 };
 
@@ -72,6 +76,7 @@ export const sequencesOf = (prompts: readonly SamplePrompt[], plan: Plan, vocab:
       const seen = plan.repetitionPenalty === 1 ? null : new Float32Array(vocab);
       if (seen !== null) for (let i = 0; i < prompt.tokens.length; i++) seen[prompt.tokens[i] as number] = 1;
       return {
+        source: prompt,
         prompt: index,
         sample,
         uniform: uniformStream(seed),
@@ -96,8 +101,8 @@ export const finishOf = (sequence: Sequence, plan: Plan): Completion["finish"] |
   const { tokens } = sequence;
   const stopped =
     plan.stopTokens.has(tokens.at(-1) as number) || plan.stopSequences.some((tail) => endsWith(tokens, tail));
-  if (stopped) return "stop";
-  return tokens.length >= plan.maxTokens ? "length" : null;
+  if (stopped || sequence.source.ended?.(tokens, sequence.sample) === true) return "stop";
+  return tokens.length >= (sequence.source.maxTokens ?? plan.maxTokens) ? "length" : null;
 };
 
 /** The finished sequence as it is handed out. */

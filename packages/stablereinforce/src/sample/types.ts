@@ -16,6 +16,12 @@ export interface SamplePrompt {
   readonly offset?: number | undefined;
   /** What the decoder reads of a prompt beside its tokens (pictures); the sampler hands it on as it is. */
   readonly media?: unknown;
+  /** Prompts of one key are the same, media included: they are read once. Without it every prompt is its own. */
+  readonly key?: string | undefined;
+  /** Most new tokens of this prompt's sequences, in place of the call's. */
+  readonly maxTokens?: number | undefined;
+  /** Asked after every token: is the sequence over? It then counts as stopped. Not for workers, to which no function can go. */
+  readonly ended?: ((tokens: readonly number[], sequence: number) => boolean) | undefined;
 }
 
 /** How tokens are chosen, and when to stop. */

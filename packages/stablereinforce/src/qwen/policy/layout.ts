@@ -1,9 +1,10 @@
 /** Prompts and replies as the model's inputs: padded, with each distinct picture once. */
 import { ConfigError } from "@r1reward/core";
 import type { HostTensor } from "../../engine/tensor.ts";
+import { bucketLength } from "../../policy/transformer-policy.ts";
 import type { QwenRow } from "../inputs/types.ts";
 import { visionInputs, type QwenConfig, type QwenInputs } from "../model/index.ts";
-import { gatherPictures, type Gathered } from "./pictures.ts";
+import { gatherPictures, type Gathered, type Picture } from "./pictures.ts";
 
 /** A row to lay out: a prompt, and what was or is to be written after it. */
 export interface LayoutRow {
@@ -69,15 +70,23 @@ const imageRowsOf = (
   return int32(data, [size, length]);
 };
 
+/** Rows of text with places for pictures, and the distinct pictures that belong there. */
+export interface LaidOut {
+  readonly text: { readonly tokens: HostTensor; readonly positions: HostTensor };
+  readonly pictures: readonly Picture[];
+  /** Where the vision rows of `pictures`, one after another, stand; missing without pictures. */
+  readonly imageRows?: HostTensor;
+}
+
 /**
- * Rows as the model's inputs, `[size, length]`.
+ * Rows as `[size, length]`, with their pictures apart.
  * @throws ConfigError when a prompt's pads and pictures do not fit
  */
-export const layRows = (
+export const layText = (
   rows: readonly LayoutRow[],
   shape: readonly [size: number, length: number],
   config: QwenConfig,
-): QwenInputs<HostTensor> => {
+): LaidOut => {
   const [size, length] = shape;
   const tokens = new Int32Array(size * length);
   const positions = new Int32Array(3 * size * length);
@@ -92,13 +101,43 @@ export const layRows = (
     config.vision.mergeSize ** 2,
   );
   const { pictures } = gathered;
-  if (pictures.length === 0) return text;
-  const vision = visionInputs(
-    pictures.map(({ grid }) => grid),
-    pictures.map(({ patches }) => patches),
-    config,
-  );
-  return { ...text, ...vision, imageRows: imageRowsOf(rows, shape, { config, gathered }) };
+  return pictures.length === 0
+    ? { text, pictures }
+    : { text, pictures, imageRows: imageRowsOf(rows, shape, { config, gathered }) };
+};
+
+/**
+ * Rows as the model's inputs, pictures as patches: what can be differentiated through.
+ * @throws ConfigError when a prompt's pads and pictures do not fit
+ */
+export const layRows = (
+  rows: readonly LayoutRow[],
+  shape: readonly [size: number, length: number],
+  config: QwenConfig,
+): QwenInputs<HostTensor> => {
+  const { text, pictures, imageRows } = layText(rows, shape, config);
+  if (imageRows === undefined) return text;
+  const grids = pictures.map(({ grid }) => grid);
+  const patches = pictures.map((picture) => picture.patches);
+  return { ...text, ...visionInputs(grids, patches, config), imageRows };
+};
+
+/**
+ * Vision rows as one tensor `[M, D]`. M depends on the rows' number and on the largest one's pads alone, in steps, so that graphs stay
+ * few whoever shares a picture.
+ */
+export const layVision = (
+  parts: readonly Float32Array[],
+  [size, pads, width]: readonly [size: number, pads: number, width: number],
+): HostTensor => {
+  const count = size * bucketLength(pads);
+  const data = new Float32Array(count * width);
+  let at = 0;
+  for (const part of parts) {
+    data.set(part, at);
+    at += part.length;
+  }
+  return { data, shape: [count, width], dtype: "float32" };
 };
 
 /** The places whose tokens are scored, `[S]`: those of the replies, filled up with −1. */

@@ -45,7 +45,8 @@ export const picturesOf = (row: QwenRow): readonly Picture[] => {
   return pictures;
 };
 
-const same = (a: Picture, b: Picture): boolean =>
+/** Are these the same numbers? */
+export const samePicture = (a: Picture, b: Picture): boolean =>
   a.patches === b.patches ||
   (a.hash === b.hash &&
     a.grid.join() === b.grid.join() &&
@@ -71,7 +72,7 @@ export const gatherPictures = (rows: readonly (QwenRow | undefined)[], unit: num
   let end = 0;
   const placeOf = (picture: Picture): number => {
     const candidates = byHash.get(picture.hash) ?? [];
-    const found = candidates.find((i) => same(pictures[i] as Picture, picture));
+    const found = candidates.find((i) => samePicture(pictures[i] as Picture, picture));
     if (found !== undefined) return begins[found] as number;
     byHash.set(picture.hash, [...candidates, pictures.length]);
     begins.push(end);

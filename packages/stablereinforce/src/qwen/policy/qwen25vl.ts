@@ -1,19 +1,15 @@
 /** Qwen2.5-VL as a policy: sampled with its key/value cache, differentiated through its forward pass, pictures in every pass. */
 import { add, mul, sum, type Tensor, type Tensor2D } from "@tensorflow/tfjs-core";
 import { ConfigError } from "@r1reward/core";
-import type { EngineTensor, HostTensor } from "../../engine/tensor.ts";
-import { CheckpointError, ShapeError } from "../../errors.ts";
+import type { EngineTensor } from "../../engine/tensor.ts";
+import { ShapeError } from "../../errors.ts";
 import { streamOf } from "../../policy/stream.ts";
 import { bucketLength } from "../../policy/transformer-policy.ts";
 import type { Params, Policy, PolicyBatch, Sampled, SampleRequest, TokenRow } from "../../policy/types.ts";
 import { decoderSampler, type Completion, type Sampler } from "../../sample/index.ts";
 import type { QwenRow } from "../inputs/types.ts";
 import {
-  initLora,
-  initQwen,
-  loraShapes,
   qwenModel,
-  qwenParameterShapes,
   splitParams,
   type QwenConfig,
   type QwenInputs,
@@ -23,6 +19,7 @@ import {
 import { qwenDecoder } from "./decoder.ts";
 import { layRows, mediaOf, scoredPlaces } from "./layout.ts";
 import { fullTraining } from "./trainable.ts";
+import { onEngine, weightsOf } from "./weights.ts";
 import type { Qwen25VLOptions, Qwen25VLPolicy, ReplyTokenizer } from "./types.ts";
 
 const longest = (rows: readonly TokenRow[], of: (row: TokenRow) => number): number =>
@@ -91,7 +88,7 @@ const checkFits = (prompt: number, reply: number, context: number): void => {
 const sampleWith =
   <Truth>(
     { inputs, tokenizer }: Qwen25VLOptions,
-    sampler: Sampler<QwenParams<Tensor>>,
+    { sampler, begin }: { sampler: Sampler<QwenParams<Tensor>>; begin: () => void },
     [placed, context]: readonly [Qwen25VLPolicy["placed"], number],
   ): Policy<Truth>["sample"] =>
   (params, requests, { temperature, maxTokens, signal }) =>
@@ -110,6 +107,7 @@ const sampleWith =
         media: row,
       }));
       const how = { temperature, maxTokens, signal: either, stopTokens: tokenizer.stopTokens };
+      begin();
       return sampler.sample(placed(params), prompts, how, (made, [n, i]) =>
         push(replyOf(asked[n] as Asked<Truth>, made, [[n, i], tokenizer])),
       );
@@ -129,46 +127,6 @@ const checkVocabulary = ({ tokenizer, config }: Qwen25VLOptions): void => {
   );
 };
 
-/** @throws CheckpointError when a parameter is missing, unknown or of another shape */
-const checkWeights = (weights: QwenParams<HostTensor>, wanted: ReadonlyMap<string, readonly number[]>): void => {
-  const fail = (problem: "missing-tensor" | "shape-mismatch" | "bad-name", tensor: string, message: string) =>
-    new CheckpointError({ file: "weights", problem, tensor }, message);
-  for (const [name, shape] of wanted) {
-    const got = weights[name]?.shape;
-    if (got === undefined) throw fail("missing-tensor", name, "expected this tensor, which the configuration asks for");
-    if (got.join() === shape.join()) continue;
-    throw fail("shape-mismatch", name, `expected [${shape.join(", ")}], got [${got.join(", ")}]`);
-  }
-  const extra = Object.keys(weights).find((name) => !wanted.has(name));
-  if (extra !== undefined) throw fail("bad-name", extra, "expected no such tensor in this model");
-};
-
-/** All weights: those given or fresh ones, and adapters, where they are trained. */
-const weightsOf = ({ config, weights, trainable, initSeed = 0 }: Qwen25VLOptions): QwenParams<HostTensor> => {
-  const lora = trainable?.lora;
-  const base = weights ?? initQwen(config, initSeed);
-  const all = lora === undefined ? base : { ...initLora(config, lora, initSeed), ...base };
-  const adapters = lora === undefined ? [] : loraShapes(config, lora);
-  checkWeights(all, new Map([...qwenParameterShapes(config), ...adapters]));
-  return all;
-};
-
-/** Weights that are not trained, put on the engine when they are first needed, and only once. */
-const onEngine = ({ engine }: Qwen25VLOptions, frozen: QwenParams<HostTensor>) => {
-  const held: { placed: Params<EngineTensor> | undefined } = { placed: undefined };
-  const upload = (): Params<EngineTensor> =>
-    Object.fromEntries(
-      Object.entries(frozen).map(([name, { data, shape, dtype }]) => [name, engine.tensor(data, shape, dtype)]),
-    );
-  return {
-    get: () => (held.placed ??= upload()),
-    dispose: () => {
-      engine.dispose(held.placed ?? {});
-      held.placed = undefined;
-    },
-  };
-};
-
 /**
  * Qwen2.5-VL in training.
  *
@@ -181,7 +139,10 @@ export const qwen25vl = <Truth = unknown>(options: Qwen25VLOptions): Qwen25VLPol
   const model = qwenModel(config, { lora: trainable.lora, checkpoint, chunkRows });
   const { trained, frozen } = splitParams(weightsOf(options), trainable.trains);
   const rest = onEngine(options, frozen);
-  const sampler = decoderSampler(engine, qwenDecoder(model), { maxBatch: options.maxBatch });
+  const decoder = qwenDecoder(engine, model);
+  const sampler = decoderSampler(engine, decoder, { maxBatch: options.maxBatch });
+  const seesAnew = Object.keys(trained).some((name) => name.startsWith("visual."));
+  const begin = (): void => (seesAnew ? decoder.forget() : undefined); // what it saw was seen with other weights
   const placed: Qwen25VLPolicy["placed"] = (params) => ({ ...rest.get(), ...params });
   return {
     name: `qwen2.5-vl-${config.text.layers}x${config.text.hiddenSize}-${trainable.name}`,
@@ -191,7 +152,7 @@ export const qwen25vl = <Truth = unknown>(options: Qwen25VLOptions): Qwen25VLPol
     trainable,
     context,
     parameters: () => trained,
-    sample: sampleWith<Truth>(options, sampler, [placed, context]),
+    sample: sampleWith<Truth>(options, { sampler, begin }, [placed, context]),
     collate: collateWith(config, rest.get),
     logp: logpWith(model, new Set(Object.keys(frozen))),
     measure: async (prompt, how) => (await inputs.encode(prompt, how)).tokens.length,
@@ -204,6 +165,7 @@ export const qwen25vl = <Truth = unknown>(options: Qwen25VLOptions): Qwen25VLPol
     placed,
     [Symbol.asyncDispose]: async () => {
       await sampler[Symbol.asyncDispose]();
+      await decoder[Symbol.asyncDispose]();
       rest.dispose();
     },
   };
