@@ -3,7 +3,7 @@
  * bias, SwiGLU, tied head, masked cross-entropy, AdamW. bench/train_torch.py has the same in PyTorch.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { adamw, attention, crossEntropy, embedding, rmsNorm, swigluGate } from "@r1reward/stablereinforce";
+import { adamw, attention, checkpoint, crossEntropy, embedding, rmsNorm, swigluGate } from "@r1reward/stablereinforce";
 
 /** Sizes by name. */
 export const CONFIGS = {
@@ -85,26 +85,38 @@ const block = (x, p, i, { c, table }) => {
   return tf.add(y, tf.matMul(swigluGate(gate, up), p[`${i}.down`]));
 };
 
+const PARTS = ["norm1", "qkv", "out", "norm2", "gateUp", "down"];
+
+/** A block whose inner activations are forgotten and made again for the gradient. */
+const forgetful = (x, p, i, context) => {
+  const names = PARTS.map((part) => `${i}.${part}`);
+  const inner = (y, ...leaves) => block(y, Object.fromEntries(names.map((name, k) => [name, leaves[k]])), i, context);
+  return checkpoint(inner)(x, ...names.map((name) => p[name]));
+};
+
 /** Mean negative log-likelihood of the next tokens. */
-const lossOf = (p, tokens, c) => {
+const lossOf = (p, tokens, { c, forget }) => {
   const rows = c.batch * c.length;
   const ids = tf.slice(tokens, [0, 0], [c.batch, c.length]);
   const next = tf.reshape(tf.slice(tokens, [0, 1], [c.batch, c.length]), [rows]);
   const context = { c, table: rotary(c) };
   let x = tf.reshape(embedding(p.embed, ids), [rows, c.d]);
-  for (let i = 0; i < c.layers; i++) x = block(x, p, i, context);
+  for (let i = 0; i < c.layers; i++) x = (forget ? forgetful : block)(x, p, i, context);
   return crossEntropy({ hidden: rmsNorm(x, p.norm), weight: p.embed }, next, tf.ones([rows]));
 };
 
 const optimiser = adamw({ weightDecay: 0 });
 
-/** One training step: state and tokens to new state and loss. */
-export const makeStep = (c) => (state, tokens) => {
-  const names = Object.keys(state.params).sort();
-  const f = (...leaves) => lossOf(Object.fromEntries(names.map((name, i) => [name, leaves[i]])), tokens, c);
-  const { value, grads } = tf.valueAndGrads(f)(names.map((name) => state.params[name]));
-  const tree = Object.fromEntries(names.map((name, i) => [name, grads[i]]));
-  const learningRate = tf.scalar(1e-3);
-  const next = optimiser.update({ params: state.params, grads: tree, state: state.opt, learningRate });
-  return { state: { params: next.params, opt: next.state }, loss: value };
-};
+/** One training step: state and tokens to new state and loss. With `checkpoint`, blocks keep their inputs only. */
+export const makeStep =
+  (c, options = {}) =>
+  (state, tokens) => {
+    const names = Object.keys(state.params).sort();
+    const how = { c, forget: options.checkpoint === true };
+    const f = (...leaves) => lossOf(Object.fromEntries(names.map((name, i) => [name, leaves[i]])), tokens, how);
+    const { value, grads } = tf.valueAndGrads(f)(names.map((name) => state.params[name]));
+    const tree = Object.fromEntries(names.map((name, i) => [name, grads[i]]));
+    const learningRate = tf.scalar(1e-3);
+    const next = optimiser.update({ params: state.params, grads: tree, state: state.opt, learningRate });
+    return { state: { params: next.params, opt: next.state }, loss: value };
+  };

@@ -2,14 +2,17 @@
  * Training step (forward, backward, AdamW) on every engine, in turn, with the same weights, tokens and losses.
  *
  *   node bench/train.mjs [--config A|B|C] [--engines onnx-node,onnx-web,tfjs-wasm,torch,torch-compile]
- *                        [--rounds 3] [--steps 6] [--threads n] [--spin on|off] [--python .venv/bin/python] [--json file]
+ *                        [--grow batch|length|layers|vocab] [--rounds 3] [--steps 6] [--threads n] [--spin on|off] [--python .venv/bin/python] [--json file]
+ *
+ * `onnx-node-checkpoint` is `onnx-node` with every block under `checkpoint`. `--grow` measures one of our engines (the first of
+ * `--engines`) at a quarter, half, once and twice a size: time and memory of a step, compilation, first step.
  *
  * Each measurement runs in its own process (so that peak memory is its own); rounds go through the engines in turn, and the median
  * over rounds of each round's median step is reported. The matrix-product peak is measured in the same rounds.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, availableParallelism, tmpdir } from "node:os";
+import { cpus, availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -27,22 +30,25 @@ const { values: flags } = parseArgs({
     spin: { type: "string", default: "off" },
     python: { type: "string", default: here("../.venv/bin/python") },
     json: { type: "string" },
+    grow: { type: "string" },
+    sizes: { type: "string", default: "{}" },
     child: { type: "string" },
   },
 });
-const config = CONFIGS[flags.config];
-if (config === undefined) throw new Error(`--config: expected A, B or C, got ${flags.config}`);
+if (CONFIGS[flags.config] === undefined) throw new Error(`--config: expected A, B or C, got ${flags.config}`);
+const config = { ...CONFIGS[flags.config], ...JSON.parse(flags.sizes) };
 const [rounds, steps, threads] = [flags.rounds, flags.steps, flags.threads].map(Number);
 const WARMUP = 2;
 
 const median = (xs) => [...xs].sort((a, b) => a - b)[Math.floor(xs.length / 2)];
 
 /** In the child: steps of one of our engines, as one line of JSON. */
-const measure = async (runtime) => {
+const measure = async (name) => {
+  const runtime = name.replace("-checkpoint", "");
   const { createEngine } = await import("@r1reward/stablereinforce");
   const engine = await createEngine({ runtime, threads, spin: flags.spin === "on" });
   const { weights, tokens } = makeData(config);
-  const step = engine.compile(makeStep(config), { name: "train", donate: [0] });
+  const step = engine.compile(makeStep(config, { checkpoint: name !== runtime }), { name: "train", donate: [0] });
   const shapes = shapesOf(config);
   const tree = (f) => Object.fromEntries(shapes.map(([name, shape], i) => [name, f(shape, i)]));
   const zeros = () => tree((shape) => engine.tensor(new Float32Array(shape.reduce((p, n) => p * n, 1)), shape));
@@ -63,11 +69,13 @@ const measure = async (runtime) => {
     times.push(performance.now() - start);
   }
   const peakRssMb = process.resourceUsage().maxRSS / 1024;
-  console.log(JSON.stringify({ ms: median(times.slice(WARMUP)), losses, compileMs, nodes: graph.nodes, peakRssMb }));
+  const ms = median(times.slice(WARMUP));
+  console.log(JSON.stringify({ ms, firstMs: times[0], losses, compileMs, nodes: graph.nodes, peakRssMb }));
 };
 
 /** In the child: the best of a few 1024³ products on the runtime, in GFLOP/s. */
-const measurePeak = async (runtime) => {
+const measurePeak = async (name) => {
+  const runtime = name.replace("-checkpoint", "");
   const tf = await import("@tensorflow/tfjs-core");
   const { createEngine } = await import("@r1reward/stablereinforce");
   const engine = await createEngine({ runtime, threads, spin: flags.spin === "on" });
@@ -90,7 +98,7 @@ const lastJson = (run, what) => {
   return JSON.parse(line);
 };
 
-const child = (what) => {
+const child = (what, sizes = {}) => {
   const args = [
     here("train.mjs"),
     "--child",
@@ -101,6 +109,10 @@ const child = (what) => {
     flags.steps,
     "--threads",
     flags.threads,
+    "--spin",
+    flags.spin,
+    "--sizes",
+    JSON.stringify(sizes),
   ];
   return lastJson(spawnSync(process.execPath, args, { encoding: "utf8", maxBuffer: 2 ** 26 }), what);
 };
@@ -139,6 +151,35 @@ const summary = (name, runs, peak) => {
     nodes,
     peakRssMb,
   };
+};
+
+/** One engine at growing sizes. */
+const grow = () => {
+  const [name] = flags.engines.split(",");
+  const at = config[flags.grow];
+  if (!["batch", "length", "layers", "vocab"].includes(flags.grow)) {
+    throw new Error(`--grow: expected batch, length, layers or vocab, got ${flags.grow}`);
+  }
+  const points = [at / 4, at / 2, at, at * 2].filter((n) => Number.isInteger(n) && n > 0);
+  const rows = points.map((n) => {
+    const sizes = { [flags.grow]: n };
+    const runs = Array.from({ length: rounds }, () => child(name, sizes)).filter((run) => run.error === undefined);
+    if (runs.length === 0) return { n, error: "no run ended well" };
+    const of = (key) => median(runs.map((run) => run[key]));
+    const gflops = flopsPerStep({ ...config, ...sizes }) / of("ms") / 1e6;
+    return { n, ms: of("ms"), gflops, peakRssMb: of("peakRssMb"), compileMs: of("compileMs"), firstMs: of("firstMs") };
+  });
+  const report = { config: flags.config, grow: flags.grow, engine: name, threads, rounds, load: loadavg()[0], rows };
+  if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(report, null, 2)}\n`);
+  console.log(
+    `config ${flags.config}, ${name}, ${threads} threads, load ${report.load.toFixed(1)}; growing ${flags.grow}`,
+  );
+  for (const r of rows)
+    console.log(
+      r.error !== undefined
+        ? `${String(r.n).padStart(7)} ${r.error}`
+        : `${String(r.n).padStart(7)} ${r.ms.toFixed(0).padStart(8)} ms ${r.gflops.toFixed(0).padStart(5)} GFLOP/s ${r.peakRssMb.toFixed(0).padStart(6)} MB  compile ${r.compileMs.toFixed(0)} ms, first step ${r.firstMs.toFixed(0)} ms`,
+    );
 };
 
 const main = () => {
@@ -183,4 +224,5 @@ const main = () => {
 
 if (flags.child?.startsWith("peak:")) await measurePeak(flags.child.slice(5));
 else if (flags.child !== undefined) await measure(flags.child);
+else if (flags.grow !== undefined) grow();
 else main();

@@ -1,5 +1,10 @@
 /** What users and machines get wrong: the error says what it was and what to do. */
+import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import * as tf from "@tensorflow/tfjs-core";
+import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
 import { fromLlama, initParams, toLlama } from "../model/index.ts";
 import { fromFloat32, toFloat32 } from "../safetensors/index.ts";
@@ -65,6 +70,47 @@ it("a graph over 2 GB is refused with the largest constant, before a byte of it 
   const node = { op: "Add", inputs: [a ?? null, b ?? null], outputs: [sum], attributes: {}, label: "Add" };
   const error = await failureOf(() => toModel({ inputs: [], outputs: [sum], nodes: [node] }, { name: "giant" }));
   expect(error).toMatchObject({ reason: "too-large", message: /giant holds 2\.00 GiB.*\[268435457\].*arguments/ });
+});
+
+it("shapes that do not fit are the engine's errors in one minified file too", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "r1reward-bundle-"));
+  const outfile = join(folder, "app.mjs");
+  const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+  await build({
+    stdin: {
+      contents: `
+        import * as tf from "@tensorflow/tfjs-core";
+        import { createEngine } from "./index.ts";
+        export const failures = async () => {
+          const engine = await createEngine({ runtime: "onnx-node", threads: 1 });
+          const x = engine.tensor(new Float32Array(6), [2, 3]);
+          class Mine extends Error {}
+          const fns = [(a) => tf.matMul(a, a), (a) => tf.reshape(a, [7]), () => { throw new Mine("mine"); }];
+          const found = [];
+          for (const f of fns) found.push(await engine.compile(f)(x).catch((e) => [e.code, e.reason, e instanceof Mine]));
+          return found;
+        };`,
+      resolveDir: at("."),
+      loader: "ts",
+    },
+    outfile,
+    bundle: true,
+    minify: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    logLevel: "error",
+    alias: { "@r1reward/core": at("../../../core/src/errors.ts") },
+    external: ["onnxruntime-*"],
+    banner: {
+      js: `import { createRequire as r } from "node:module"; const require = r(${JSON.stringify(import.meta.url)});`,
+    },
+  });
+  await symlink(at("../../../../node_modules"), join(folder, "node_modules"));
+  const app = (await import(/* @vite-ignore */ pathToFileURL(outfile).href)) as { failures: () => Promise<unknown> };
+  const shape = ["R1_ENGINE", "shape", false];
+  expect(await app.failures()).toEqual([shape, shape, [undefined, undefined, true]]);
+  await rm(folder, { recursive: true });
 });
 
 describe("select over bools on tfjs-wasm", () => {

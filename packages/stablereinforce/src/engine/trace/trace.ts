@@ -57,7 +57,12 @@ const refuseRandom = (): never => {
 
 const UNKNOWN_KERNEL = /[Kk]ernel '([^']+)' not registered|registered kernel '([^']+)'|kernel function for '([^']+)'/;
 
+/**
+ * Thrown by TensorFlow.js? Its files say so, or, where a bundler has put everything into one, its functions: it calls them
+ * `matMul__op` and so on by a property that minifiers leave alone. A user's function never runs inside of one.
+ */
 const fromTensorFlow = (error: Error): boolean => {
+  if (/\bat (?:Object\.)?\w+__op\b/.test(error.stack ?? "")) return true;
   const frame = (error.stack ?? "").split("\n").find((line) => /^\s+at /.test(line)) ?? "";
   return /tfjs-core|tf-core|@tensorflow/.test(frame);
 };
