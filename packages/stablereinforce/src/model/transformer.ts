@@ -7,6 +7,7 @@ import { fullConfig, type FullConfig, type TransformerConfig } from "./config.ts
 import { embedding } from "../ops/embedding.ts";
 import { moveRows } from "../ops/rows.ts";
 import { rmsNorm } from "../ops/rms-norm.ts";
+import { tokenEntropy } from "../ops/token-entropy.ts";
 import { tokenLogp } from "../ops/token-logp.ts";
 import { attend, MASKED, rotaryTables, splitHeads, swiglu, type Heads, type Rotary } from "./layers.ts";
 import type { LayerParams, TransformerParams } from "./params.ts";
@@ -101,6 +102,11 @@ export interface Transformer {
     wanted: ScoredTokens,
     options?: ForwardOptions,
   ) => tf.Tensor;
+  /** As `scored`, with the entropy of the distribution that each token was drawn from, in nats: `[S]` each. */
+  readonly scoredWithEntropy: (...args: Parameters<Transformer["scored"]>) => {
+    readonly logp: tf.Tensor;
+    readonly entropy: tf.Tensor;
+  };
   /** Mean negative log-probability over the masked tokens; 0 when the mask is empty. → scalar. */
   readonly loss: (
     params: TransformerParams<tf.Tensor>,
@@ -132,16 +138,26 @@ export const transformer = (config: TransformerConfig): Transformer => {
     const padded = tf.concat([tf.zeros([batch, 1]), given], 1);
     return tf.mul(padded, tf.cast(mask, "float32"));
   };
-  const scored: Transformer["scored"] = (params, tokens, { before, inverse, targets }, options = {}) => {
+  const rowsBefore = (...[params, tokens, { before, inverse }, options = {}]: Parameters<Transformer["scored"]>) => {
     const all = tf.reshape(hidden(c, params, tokens, options), [-1, c.hiddenSize]);
     const rows = rmsNorm(moveRows(all, before, inverse), params.norm, c.normEps);
-    const given = tokenLogp(rows, headOf(params), targets);
-    return tf.where(tf.greaterEqual(before, tf.scalar(0, "int32")), given, tf.zerosLike(given));
+    const orZero = (x: tf.Tensor): tf.Tensor =>
+      tf.where(tf.greaterEqual(before, tf.scalar(0, "int32")), x, tf.zerosLike(x));
+    return { rows, orZero };
+  };
+  const scored: Transformer["scored"] = (...args) => {
+    const { rows, orZero } = rowsBefore(...args);
+    return orZero(tokenLogp(rows, headOf(args[0]), args[2].targets));
+  };
+  const scoredWithEntropy: Transformer["scoredWithEntropy"] = (...args) => {
+    const { rows, orZero } = rowsBefore(...args);
+    const head = headOf(args[0]);
+    return { logp: orZero(tokenLogp(rows, head, args[2].targets)), entropy: orZero(tokenEntropy(rows, head)) };
   };
   const loss: Transformer["loss"] = (params, tokens, mask, options = {}) => {
     const [batch = 0, length = 0] = tokens.shape;
     const scored = tf.slice(tf.cast(mask, "float32"), [0, 1], [batch, length - 1]); // column 0 is never predicted
     return tf.div(tf.neg(tf.sum(logp(params, tokens, mask, options))), tf.maximum(tf.sum(scored), 1));
   };
-  return { config: c, logits, logp, scored, loss };
+  return { config: c, logits, logp, scored, scoredWithEntropy, loss };
 };

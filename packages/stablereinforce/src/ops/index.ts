@@ -5,5 +5,6 @@ export { embedding } from "./embedding.ts";
 export { logSoftmax } from "./log-softmax.ts";
 export { inverseOf, moveRows } from "./rows.ts";
 export { rmsNorm } from "./rms-norm.ts";
+export { tokenEntropy } from "./token-entropy.ts";
 export { crossEntropy, tokenLogp, type TokenLogpOptions } from "./token-logp.ts";
 export { swigluGate } from "./swiglu.ts";

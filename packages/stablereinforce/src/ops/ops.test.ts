@@ -1,7 +1,16 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createEngine, EngineError, type Engine, type EngineTensor, type RuntimeName } from "../engine/index.ts";
-import { attention, checkpoint, crossEntropy, embedding, rmsNorm, swigluGate, tokenLogp } from "./index.ts";
+import {
+  attention,
+  checkpoint,
+  crossEntropy,
+  embedding,
+  rmsNorm,
+  swigluGate,
+  tokenEntropy,
+  tokenLogp,
+} from "./index.ts";
 
 const RUNTIMES: RuntimeName[] = ["tfjs-cpu", "tfjs-wasm", "onnx-web", "onnx-node"];
 
@@ -138,6 +147,23 @@ const logpOracle =
     return out;
   };
 
+const entropyOracle =
+  (n: number, v: number, d: number) =>
+  ([h, w]: Float64Array[]): Float64Array => {
+    const out = new Float64Array(n);
+    for (let i = 0; i < n; i++) {
+      let [total, weighted] = [0, 0];
+      for (let j = 0; j < v; j++) {
+        let z = 0;
+        for (let e = 0; e < d; e++) z += at(h as Float64Array, i * d + e) * at(w as Float64Array, j * d + e);
+        total += Math.exp(z);
+        weighted += z * Math.exp(z);
+      }
+      out[i] = Math.log(total) - weighted / total; // H = log Σ eᶻ − Σ p·z
+    }
+    return out;
+  };
+
 const targets = (): tf.Tensor1D => tf.tensor1d(TARGETS, "int32");
 
 describe.each(RUNTIMES)("%s", (runtime) => {
@@ -177,6 +203,11 @@ describe.each(RUNTIMES)("%s", (runtime) => {
   it.each([{ chunkRows: 7 }, { chunkRows: 3 }, { chunkRows: 1, temperature: 0.7 }])("tokenLogp %j", async (options) => {
     const op = (h?: tf.Tensor, w?: tf.Tensor) => tokenLogp(h as tf.Tensor, w as tf.Tensor, targets(), options);
     await check(op, [input([7, 4], 2), input([9, 4], 3)], logpOracle(7, 9, 4, options.temperature));
+  });
+
+  it.each([7, 3, 1])("tokenEntropy in chunks of %d rows", async (chunkRows) => {
+    const op = (h?: tf.Tensor, w?: tf.Tensor) => tokenEntropy(h as tf.Tensor, w as tf.Tensor, { chunkRows });
+    await check(op, [input([7, 4], 2), input([9, 4], 3)], entropyOracle(7, 9, 4));
   });
 
   it("crossEntropy is the weighted mean of −logp", async () => {

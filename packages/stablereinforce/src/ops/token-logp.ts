@@ -22,7 +22,8 @@ export interface TokenLogpOptions {
 /** Logits held at a time by default: 2²⁷, half a gigabyte. */
 export const CHUNK_ELEMENTS = 2 ** 27;
 
-interface Chunk {
+/** Rows `from … from + rows`. */
+export interface Chunk {
   readonly from: number;
   readonly rows: number;
 }
@@ -30,12 +31,21 @@ interface Chunk {
 const chunksOf = (rows: number, each: number): Chunk[] =>
   Array.from({ length: Math.ceil(rows / each) }, (_, i) => ({ from: i * each, rows: Math.min(each, rows - i * each) }));
 
-const rowsOf = (x: tf.Tensor, { from, rows }: Chunk): tf.Tensor =>
+/** How rows are cut when nothing else is said. */
+export const chunksFor = (hidden: tf.Tensor, weight: tf.Tensor, { chunkRows }: TokenLogpOptions): Chunk[] => {
+  const [rows, vocabulary] = [hidden.shape[0] ?? 0, weight.shape[0] ?? 1];
+  return chunksOf(rows, Math.max(1, Math.min(rows, chunkRows ?? Math.floor(CHUNK_ELEMENTS / vocabulary))));
+};
+
+/** The rows of a chunk. */
+export const rowsOf = (x: tf.Tensor, { from, rows }: Chunk): tf.Tensor =>
   tf.slice(x, [from, ...x.shape.slice(1).map(() => 0)], [rows, ...x.shape.slice(1).map(() => -1)]);
 
-const logitsOf = (h: tf.Tensor, w: tf.Tensor): tf.Tensor => tf.matMul(h, w, false, true);
+/** h·Wᵀ */
+export const logitsOf = (h: tf.Tensor, w: tf.Tensor): tf.Tensor => tf.matMul(h, w, false, true);
 
-const column = (x: tf.Tensor): tf.Tensor => tf.reshape(x, [x.size, 1]);
+/** `[N]` → `[N, 1]` */
+export const column = (x: tf.Tensor): tf.Tensor => tf.reshape(x, [x.size, 1]);
 
 const check = (hidden: tf.Tensor, weight: tf.Tensor, targets: tf.Tensor): void => {
   const fits = hidden.rank === 2 && weight.rank === 2 && hidden.shape[1] === weight.shape[1];
@@ -47,7 +57,9 @@ const check = (hidden: tf.Tensor, weight: tf.Tensor, targets: tf.Tensor): void =
   });
 };
 
-const joined = (parts: tf.Tensor[]): tf.Tensor => (parts.length === 1 ? (parts[0] as tf.Tensor) : tf.concat(parts, 0));
+/** Chunks put together again. */
+export const joined = (parts: tf.Tensor[]): tf.Tensor =>
+  parts.length === 1 ? (parts[0] as tf.Tensor) : tf.concat(parts, 0);
 
 interface Saved {
   readonly hidden: tf.Tensor;
@@ -91,9 +103,7 @@ export const tokenLogp = (
   options: TokenLogpOptions = {},
 ): tf.Tensor1D => {
   check(hidden, weight, targets);
-  const [rows, vocabulary] = [hidden.shape[0] ?? 0, weight.shape[0] ?? 1];
-  const each = Math.max(1, Math.min(rows, options.chunkRows ?? Math.floor(CHUNK_ELEMENTS / vocabulary)));
-  const chunks = chunksOf(rows, each);
+  const chunks = chunksFor(hidden, weight, options);
   const temperature = options.temperature ?? 1;
   const cooled = temperature === 1 ? hidden : tf.div(hidden, temperature);
   const run = tf.customGrad((...all: unknown[]) => {

@@ -38,6 +38,8 @@ export interface TransformerPolicyOptions {
    * main thread is left to rewards. It stays the caller's to dispose of.
    */
   readonly sampler?: HostSampler | undefined;
+  /** Gives losses the entropy of every distribution too, for an entropy bonus; costs the head once more. False by default. */
+  readonly entropy?: boolean | undefined;
 }
 
 /** A policy that holds compiled graphs. */
@@ -181,7 +183,10 @@ export const transformerPolicy = <Truth = unknown>(options: TransformerPolicyOpt
       const { tokens, targets, before, inverse } = inputs as Record<string, Tensor>;
       const [ids, wanted] = [tokens as Tensor, targets as Tensor];
       const places = { before: before as Tensor, inverse: inverse as Tensor, targets: reshape(wanted, [-1]) };
-      return { logp: reshape(model.scored(tree(params), ids, places), wanted.shape as [number, number]) as Tensor2D };
+      const laid = (x: Tensor): Tensor2D => reshape(x, wanted.shape as [number, number]);
+      if (options.entropy !== true) return { logp: laid(model.scored(tree(params), ids, places)) };
+      const made = model.scoredWithEntropy(tree(params), ids, places);
+      return { logp: laid(made.logp), entropy: laid(made.entropy) };
     },
     [Symbol.asyncDispose]: () => own[Symbol.asyncDispose](),
   };

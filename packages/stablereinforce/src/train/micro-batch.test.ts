@@ -257,6 +257,24 @@ describe.each<RuntimeName>(["onnx-node", "tfjs-cpu"])("a learner on %s", (runtim
 
 const sumOf = (logp: Tensor2D, advantage: Tensor2D): Scalar => neg(sum(mul(logp, advantage)));
 
+describe("the entropy bonus", () => {
+  it("keeps the policy more uncertain than without it, and needs a policy that gives entropy", async () => {
+    const bonus = recipeWith("bonus", policyLoss({ penalties: [penalties.entropy({ coef: 1 })] }));
+    await expect(run({ recipe: bonus, steps: 1 })).rejects.toThrow(/entropy bonus: expected entropy/);
+    const last = async (recipe: Recipe): Promise<number> => {
+      await using policy = transformerPolicy<string>({ engine, config, tokenizer, initSeed: 3, entropy: true });
+      const options = { policy, prompts, reward, recipe, steps: 12, seed: 1, microBatch: 8 };
+      const settings = { learningRate: 1e-2, rolloutBatch: 5, samplesPerPrompt: 4, trainBatch: 20, maxTokens: 6 };
+      let entropy = NaN;
+      for await (const step of trainStableReinforce({ ...options, run: settings })) entropy = step.entropy as number;
+      return entropy;
+    };
+    const [free, kept] = [await last(recipeWith("free", policyLoss())), await last(bonus)];
+    expect(kept).toBeGreaterThan(free + 0.1);
+    expect(kept).toBeLessThanOrEqual(Math.log(16) + 0.1);
+  }, 60_000);
+});
+
 describe("log π_old from the first update", () => {
   it("is that of a forward pass, with ρ exactly 1, and changes nothing but rounding", async () => {
     const [fused, apartFrom] = [await run({}), await run({ oldLogp: "forward" })];
