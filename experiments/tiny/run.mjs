@@ -1,0 +1,126 @@
+// npm run reproduce:tiny: makes the judge that ships, from nothing but seeds: to see, cold start, StableReinforce, measuring, export.
+//   node experiments/tiny/run.mjs [--out folder] [--threads 2] [--scale 1]
+// A run that was stopped goes on where it was. `--scale 0.01` makes a run of seconds that shows every stage work.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { r1Reward } from "@r1reward/core";
+import { shapesPair, shapesProtocol } from "@r1reward/core/shapes";
+import { createEngine, evaluatePolicy, presets, promptsOf, runRl, runSft } from "@r1reward/stablereinforce";
+import { freshQwen, stageFolder } from "@r1reward/stablereinforce/node";
+import * as recipe from "./recipe.mjs";
+import { learnWords } from "./words.mjs";
+
+const { values: flags } = parseArgs({
+  options: {
+    out: { type: "string", default: "runs/tiny" },
+    threads: { type: "string", default: "2" },
+    scale: { type: "string", default: "1" },
+  },
+});
+const scale = Number(flags.scale);
+const scaled = (n, least) => Math.max(least, Math.round(n * scale));
+mkdirSync(flags.out, { recursive: true });
+
+const engine = await createEngine({ threads: Number(flags.threads) });
+const model = freshQwen({ engine, ...recipe.model, texts: recipe.texts(), maxBatch: 128 });
+const fresh = model.policy.parameters();
+const parameters = Object.values(fresh).reduce((sum, { data }) => sum + data.length, 0);
+console.log(`${engine.why}; ${parameters} parameters, vocabulary of ${model.tokenizer.vocabSize}`);
+
+const tell = (stage) => (event) => {
+  if (event.kind !== "step") return;
+  const { step, report, alarms } = event;
+  if (step % 25 !== 0 && report.kind === "sft") return;
+  const rewards =
+    report.kind === "rl" ? `, reward ${report.reward.mean?.toFixed(3)}, KL ${report.klOld?.toFixed(4)}` : "";
+  const alarm = alarms.length === 0 ? "" : `, ${alarms.map(({ kind }) => kind).join(" ")}`;
+  console.log(`${stage} ${step}: loss ${report.loss?.toFixed(4)}${rewards}, ${report.seconds.toFixed(2)} s${alarm}`);
+};
+const folderOf = (stage) => {
+  const { store, record } = stageFolder(join(flags.out, stage), { onEvent: tell(stage) });
+  return { store, record, saveEvery: 100, keep: 1, watch: { onAlarm: "continue" } };
+};
+const times = {};
+const timed = async (stage, work) => {
+  const began = performance.now();
+  const result = await work();
+  times[stage] = { seconds: (performance.now() - began) / 1000, status: result.status, step: result.step };
+  return result;
+};
+const sft = (stage, { steps, batch, learningRate }, examples, weights) =>
+  timed(stage, () =>
+    runSft({
+      ...folderOf(stage),
+      model,
+      examples,
+      weights,
+      seed: recipe.seed,
+      steps: scaled(steps, 2),
+      run: { batch, learningRate, adam: recipe.adam, warmup: 0.15, finalLearningRate: 0.05 },
+    }),
+  );
+
+const named = await timed("words", async () => {
+  const steps = scaled(recipe.words.steps, 2);
+  const tellWords = (step, loss) => console.log(`words ${step}: loss ${loss.toFixed(4)}`);
+  const made = { engine, model, weights: fresh, recipe: recipe.words, adam: recipe.adam, steps, tell: tellWords };
+  return { weights: await learnWords(made), status: "finished", step: steps };
+});
+
+const protocol = shapesProtocol;
+const { perception, coldStart, reinforce, measure } = recipe;
+const seeing = await sft(
+  "perception",
+  perception,
+  { length: perception.scenes, at: recipe.sceneExample },
+  named.weights,
+);
+const critiques = { length: coldStart.pairs, at: recipe.critiqueExample(protocol) };
+const started = await sft("cold-start", coldStart, critiques, seeing.weights);
+
+const pairs = Array.from({ length: reinforce.pairs }, (_, index) => shapesPair({ seed: reinforce.seed, index }).pair);
+const reinforced = await timed("reinforce", () =>
+  runRl({
+    ...folderOf("reinforce"),
+    saveEvery: 5,
+    model,
+    prompts: promptsOf(pairs, { protocol, order: "as-stored" }), // twins: the better one is first in half of them
+    reward: r1Reward({ protocol, undecided: 0 }),
+    recipe: presets.paper,
+    weights: started.weights,
+    seed: recipe.seed,
+    steps: scaled(reinforce.steps, 2),
+    run: { ...reinforce.run, adam: recipe.adam },
+  }),
+);
+
+const results = {};
+const measured = async (name, weights, style, options = {}) => {
+  const count = scaled(options.votes === undefined ? measure.pairs : measure.votePairs, 8);
+  const held = recipe.heldOut(style, count);
+  const { report, ...told } = await evaluatePolicy({
+    model,
+    weights,
+    pairs: held,
+    protocol,
+    maxTokens: measure.maxTokens,
+    batch: 128,
+    ...options,
+  });
+  results[name] = { style, pairs: count, ...told };
+  const shown = `${told.accuracy?.toFixed(4)} [${told.interval95?.map((x) => x.toFixed(3)).join(", ")}]`;
+  console.log(`${name}: ${shown} in both orders, one critique ${told.averageAccuracy?.toFixed(4)}, n ${count}`);
+};
+await measured("cold start", started.weights, "plain");
+await measured("reinforced", reinforced.weights, "plain");
+await measured("cold start, drawn differently", started.weights, "ood");
+await measured("reinforced, drawn differently", reinforced.weights, "ood");
+for (const votes of [1, ...measure.votes]) {
+  await measured(`reinforced, ${votes} votes at temperature 1`, reinforced.weights, "plain", { votes, temperature: 1 });
+}
+
+await model.save(join(flags.out, "model"), reinforced.weights, { dtype: "F16", overwrite: true });
+writeFileSync(join(flags.out, "results.json"), `${JSON.stringify({ parameters, times, results }, null, 2)}\n`);
+await model[Symbol.asyncDispose]();
+await engine[Symbol.asyncDispose]();
