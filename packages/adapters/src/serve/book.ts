@@ -4,7 +4,8 @@
  * A *seat* is one answer in one attempt at a group. A request takes a seat; a repeat of the request takes the same seat
  * again. Without ids a repeat looks like a copy, so it is told by what the server knows: a seat whose request is still
  * being held cannot be repeating itself, so an equal body is another copy, up to the group's size; a seat whose request
- * went away may only come back after the client's shortest pause.
+ * was told to come back may only do so after the client's shortest pause. A request that vanished may be back before its
+ * vanishing is noticed: the next equal body takes its seat, and a vanished seat beside an equal one does not count.
  */
 import type { MemberResult } from "./types.ts";
 
@@ -19,6 +20,8 @@ export interface Seat {
   sightings: number;
   /** When the last request went away without its answer. */
   leftAt: number | undefined;
+  /** It went by itself: nobody knows when, only when that was noticed. */
+  vanished: boolean;
   deliveredAt: number | undefined;
   readonly late: boolean;
   /** Its id was taken by another answer. */
@@ -59,8 +62,24 @@ export interface BookOptions {
   readonly lateMs: number;
 }
 
+const isAway = ({ vanished, held }: Seat): boolean => vanished && held === 0;
+
+/** Of equal seats, how many answers they stand for: those that vanished may be back as one of the others. */
+export const answersIn = (equal: readonly Seat[]): number => Math.max(1, equal.length - equal.filter(isAway).length);
+
+/** How many answers have come, seats that may be another's shadow left out. */
+const present = ({ seats }: Attempt): number => {
+  if (!seats.some(isAway)) return seats.length;
+  const texts = new Map<string, Seat[]>();
+  for (const seat of seats) texts.set(seat.response, [...(texts.get(seat.response) ?? []), seat]);
+  return [...texts.values()].reduce(
+    (sum, equal) => sum + (equal[0]!.member === undefined ? answersIn(equal) : equal.length),
+    0,
+  );
+};
+
 /** Does the attempt have everyone it expects? */
-export const isFull = ({ size, seats }: Attempt): boolean => size !== undefined && seats.length >= size;
+export const isFull = (attempt: Attempt): boolean => attempt.size !== undefined && present(attempt) >= attempt.size;
 
 /** Seats that came in time. */
 export const onTime = (attempt: Attempt): readonly Seat[] => attempt.seats.filter(({ late }) => !late);
@@ -78,7 +97,9 @@ const repeated = (
   const away = equal.filter(({ held, deliveredAt }) => held === 0 && deliveredAt === undefined);
   if (attempt.phase === "open") {
     // A full group closes at once, so an open one has room for another copy whenever this is none's return.
-    return away.find(({ leftAt }) => leftAt === undefined || now - leftAt >= arrival.retryAfterMs);
+    return away.find(
+      ({ leftAt, vanished }) => vanished || leftAt === undefined || now - leftAt >= arrival.retryAfterMs,
+    );
   }
   const owed = away[0] ?? equal.find(({ deliveredAt }) => deliveredAt === undefined);
   if (owed !== undefined) return owed;
@@ -94,6 +115,7 @@ const addSeat = (attempt: Attempt, arrival: Arrival, now: number, late: boolean)
     held: 0,
     sightings: 1,
     leftAt: undefined,
+    vanished: false,
     deliveredAt: undefined,
     late,
     collided,

@@ -5,7 +5,7 @@ import type { Jobs } from "./jobs.ts";
 import { pairKey } from "./keys.ts";
 import type { ServeLimits } from "./limits.ts";
 import type { Metrics } from "./metrics.ts";
-import type { Rendezvous, Ticket } from "./rendezvous.ts";
+import type { Leaving, Rendezvous, Ticket } from "./rendezvous.ts";
 import { unscorable } from "./results.ts";
 import type { Scorer } from "./scoring.ts";
 import type {
@@ -92,7 +92,7 @@ const seatAll = (desk: Desk, entries: readonly (Submission | BadEntry)[], visito
   try {
     for (const entry of entries) places.push(placeOf(desk, entry, visitor));
   } catch (error) {
-    for (const { ticket } of places) ticket?.release(false);
+    for (const { ticket } of places) ticket?.release("told");
     throw error;
   }
   return places;
@@ -175,7 +175,8 @@ const judge = async (desk: Desk, work: JudgeWork, given: Visitor): Promise<Handl
   if (submissions.length + pairs.length > most) throw badRequest(`expected at most ${most} answers in one request`);
   const places = seatAll(desk, submissions, visitor);
   const tickets = places.flatMap(({ ticket }) => ticket ?? []);
-  const settle = (delivered: boolean): void => tickets.forEach((ticket) => ticket.release(delivered));
+  const release = (how: Leaving): void => tickets.forEach((ticket) => ticket.release(how));
+  const settle = (delivered: boolean): void => release(delivered ? "delivered" : "vanished");
   const members = new Map<number, MemberResult>();
   const decisions = new Map<number, PairResult>();
   const arrived = (at: number) => (result: MemberResult) => {
@@ -199,7 +200,7 @@ const judge = async (desk: Desk, work: JudgeWork, given: Visitor): Promise<Handl
     else countResults(desk, results);
     return { reply: work.encode({ results, pairs: pairs.map((_, at) => decisions.get(at) ?? FAILED_PAIR) }), settle };
   } catch (error) {
-    settle(false);
+    release("told");
     throw error;
   }
 };
@@ -222,7 +223,7 @@ export const handle = async (desk: Desk, work: Work, visitor: Visitor): Promise<
     );
     if (ticket.seating.kind === "again") desk.metrics.add("retries_total");
     ticket.hold();
-    ticket.release(false);
+    ticket.release("told");
     return done(work.encode(ticket.id));
   }
   return judge(desk, work, visitor);

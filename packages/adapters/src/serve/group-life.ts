@@ -1,5 +1,5 @@
 /** The life of a group: opened by its first member, fired, judged, frozen, forgotten. */
-import { isFull, type Attempt, type Seat, type Seating } from "./book.ts";
+import { answersIn, isFull, type Attempt, type Seat, type Seating } from "./book.ts";
 import type { Hall, LiveGroup } from "./hall.ts";
 import { emptySummary, flagsOf, resultsOf, unscorable } from "./results.ts";
 import type { HoldPolicy, MemberResult, Submission } from "./types.ts";
@@ -52,6 +52,12 @@ const freeze = async (hall: Hall, attempt: Attempt, live: LiveGroup): Promise<vo
   });
   stop();
   live.scored.forEach((seat, at) => (seat.result = results[at]!));
+  for (const seat of attempt.seats) {
+    // A shadow of an equal answer is told the same.
+    seat.result ??= live.scored.find(
+      ({ response, result }) => response === seat.response && result !== undefined,
+    )?.result;
+  }
   attempt.phase = "frozen";
   hall.living.delete(attempt);
   hall.frozen.add(attempt);
@@ -62,11 +68,27 @@ const freeze = async (hall: Hall, attempt: Attempt, live: LiveGroup): Promise<vo
   prune(hall);
 };
 
+/**
+ * Equal answers are judged once, so copies take part only now that it is known how many there are: a vanished seat beside an
+ * equal one may be the same answer twice.
+ */
+const addCopies = (live: LiveGroup): void => {
+  for (const [text, copies] of live.copies) {
+    const equal = [...live.scored.filter(({ response }) => response === text), ...copies];
+    const some = copies[0]!.member === undefined ? answersIn(equal) - 1 : copies.length;
+    for (const seat of copies.slice(0, some)) {
+      live.scored.push(seat);
+      live.scoring.add(text);
+    }
+  }
+};
+
 /** Judges a group with whoever is there. */
 export const fire = (hall: Hall, attempt: Attempt): void => {
   const live = hall.living.get(attempt);
   if (live === undefined || attempt.phase !== "open") return;
   live.cancel();
+  addCopies(live);
   attempt.phase = "closed";
   attempt.closedAt = hall.options.clock.now();
   live.scoring.close();
@@ -94,6 +116,7 @@ const begin = (hall: Hall, attempt: Attempt, submission: Submission): LiveGroup 
     scoring: scorer.open({ id: attempt.key, question, size: attempt.size, signal: controller.signal }),
     controller,
     scored: [],
+    copies: new Map(),
     gaps: [],
     fireAt: Infinity,
     cancel: () => undefined,
@@ -110,8 +133,18 @@ const enter = (hall: Hall, attempt: Attempt, { seat, live }: { seat: Seat; live:
     seat.result = unscorable("too-long", [], emptySummary(1, attempt.size ?? null));
     return;
   }
+  const twin = live.scored.some(({ response }) => response === seat.response);
+  if (twin) {
+    live.copies.set(seat.response, [...(live.copies.get(seat.response) ?? []), seat]);
+    return;
+  }
   live.scored.push(seat);
   live.scoring.add(seat.response);
+};
+
+/** Judges the group if everyone it expects is there. */
+export const whole = (hall: Hall, attempt: Attempt): void => {
+  if (hall.living.has(attempt) && isFull(attempt)) fire(hall, attempt);
 };
 
 /** A new member of an open group. `before` is when the group's last member came. */
@@ -124,7 +157,7 @@ export const join = (
   if (from.before !== undefined) live.gaps.push(attempt.lastAt - from.before);
   live.fireAt = Math.min(live.fireAt, attempt.openedAt + from.policy.groupMs);
   enter(hall, attempt, { seat, live });
-  const whole = isFull(attempt) || (attempt.size === undefined && attempt.seats.length >= UNKNOWN_CAPACITY);
-  if (whole) fire(hall, attempt);
+  const full = isFull(attempt) || (attempt.size === undefined && attempt.seats.length >= UNKNOWN_CAPACITY);
+  if (full) fire(hall, attempt);
   else schedule(hall, attempt, live);
 };

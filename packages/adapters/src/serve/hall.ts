@@ -40,6 +40,8 @@ export interface LiveGroup {
   readonly controller: AbortController;
   /** In the order in which the scorer got them. */
   readonly scored: Seat[];
+  /** Further seats of the same text, by the text: not handed to the scorer before the group fires. */
+  readonly copies: Map<string, readonly Seat[]>;
   /** Milliseconds between arrivals. */
   readonly gaps: number[];
   fireAt: number;

@@ -128,6 +128,28 @@ describe("labels", () => {
   });
 });
 
+describe("equal answers", () => {
+  it("do not shift the places by which comparisons are reported", async () => {
+    const server = await start({ group: { preset: "exact" } });
+    const output = (text: string) => ({ output: [{ type: "message", content: [{ type: "output_text", text }] }] });
+    const body = {
+      conversation_history: [{ role: "user", content: "Q" }],
+      response_objs: ["q=1", "q=1", "q=2"].map(output),
+    };
+    const { json } = await send(`${server.url}/compare`, body);
+    const reply = json as {
+      rewards: number[];
+      comparison_results: { response_i: number; response_j: number; score_1: number }[];
+    };
+    expect(reply.rewards[0]).toBe(reply.rewards[1]);
+    expect(reply.rewards[2]).toBeGreaterThan(0);
+    for (const { response_i, response_j, score_1 } of reply.comparison_results) {
+      expect([response_i, response_j]).toEqual([0, 2]);
+      expect(score_1).toBe(1);
+    }
+  });
+});
+
 describe("ids", () => {
   const member = (server: RewardServer, fields: Record<string, unknown>) =>
     send(`${server.url}/v1/rewards`, { group_id: "g", n: 2, ...fields });

@@ -38,6 +38,7 @@ const attemptOf = (record: FrozenRecord, clock: ServeClock): Attempt => {
     held: 0,
     sightings: 1,
     leftAt: closedAt,
+    vanished: false,
     deliveredAt: undefined,
     late,
     collided: false,
@@ -73,7 +74,7 @@ export const recover = (journal: Journal, rendezvous: Rendezvous, clock: ServeCl
     tickets.push(ticket);
   }
   for (const ticket of tickets) {
-    ticket.release(false);
+    ticket.release("told");
     ticket.seating.seat.leftAt = undefined; // its client may be waiting to ask again already
   }
   return names.size;

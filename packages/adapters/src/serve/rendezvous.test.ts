@@ -117,7 +117,7 @@ describe("repeats", () => {
   it("take their seat again, and are told the same", async () => {
     const { arrive, advance, settle, judge } = set({ groupSize: 2 });
     const first = arrive({ response: "q=1" });
-    first.release(false);
+    first.release("told");
     await advance(1000);
     const again = arrive({ response: "q=1" });
     expect(again.seating.kind).toBe("again");
@@ -125,7 +125,7 @@ describe("repeats", () => {
     const other = arrive({ response: "q=2" });
     const told = [outcome(again), outcome(other)];
     await settle();
-    again.release(true);
+    again.release("delivered");
     const calls = judge.calls.length;
     const replay = outcome(arrive({ response: "q=1" }));
     await settle();
@@ -136,7 +136,7 @@ describe("repeats", () => {
   it("that come sooner than the client can repeat itself are copies: k equal answers stay k", async () => {
     const { arrive, advance, settle } = set({ groupSize: 4 });
     const shed = arrive({ response: "q=1" });
-    shed.release(false);
+    shed.release("told");
     await advance(500);
     expect(arrive({ response: "q=1" }).seating.kind).toBe("joined");
     expect(arrive({ response: "q=1" }).seating.kind).toBe("joined");
@@ -149,12 +149,50 @@ describe("repeats", () => {
     expect(values[0]!.value).toBeCloseTo(-box.result!.value! / 3, 9);
   });
 
+  it("after a request vanished are taken for it however soon they come, and it counts again once it is back", async () => {
+    const { arrive, settle } = set({ groupSize: 3 });
+    const lost = arrive({ response: "q=1" });
+    lost.release("vanished");
+    const back = arrive({ response: "q=1" });
+    expect(back.id).toBe(lost.id);
+    // Nobody can tell whether this is another copy, or the same answer whose vanishing was not noticed yet.
+    const second = arrive({ response: "q=1" });
+    expect(second.id).not.toBe(lost.id);
+    back.release("vanished");
+    const other = outcome(arrive({ response: "q=2" }));
+    await settle();
+    expect(other.result).toBeUndefined();
+    arrive({ response: "q=1" });
+    await settle();
+    expect(other.result!.group.members).toBe(3);
+  });
+
+  it("that were noticed before the vanishing itself do not take a sibling's seat", async () => {
+    const { arrive, settle } = set({ groupSize: 2 });
+    const lost = arrive({ response: "q=1" });
+    const back = arrive({ response: "q=1" });
+    // Two equal seats fill a group of two: judged, as two copies would be. In a group of three it is noticed in time.
+    await settle();
+    expect((await back.result()).value).toBe((await lost.result()).value);
+    const three = set({ groupSize: 3 });
+    const first = three.arrive({ response: "q=1" });
+    const again = three.arrive({ response: "q=1" });
+    first.release("vanished");
+    three.arrive({ response: "q=2" });
+    await three.settle();
+    const last = outcome(three.arrive({ response: "q=3" }));
+    await three.settle();
+    expect(last.result!.group.members).toBe(3);
+    const values = await Promise.all([first, again].map(async (ticket) => (await ticket.result()).value));
+    expect(values[0]).toBe(values[1]);
+  });
+
   it("in the next epoch open a new attempt, and the old rewards stay", async () => {
     const { arrive, advance, settle } = set({ groupSize: 2 });
     const epoch = async (answers: readonly string[]) => {
       const tickets = answers.map((response) => arrive({ response }));
       await settle();
-      tickets.forEach((ticket) => ticket.release(true));
+      tickets.forEach((ticket) => ticket.release("delivered"));
       await advance(100_000);
       return Promise.all(tickets.map(async (ticket) => ({ ticket, result: await ticket.result() })));
     };
@@ -227,7 +265,7 @@ describe("any traffic", () => {
           let ticket = arrive(submission);
           // The client gives up and asks again, a few times.
           for (let times = retry.next().value as number; times > 0; times--) {
-            ticket.release(false);
+            ticket.release("told");
             await advance(1000);
             const again = arrive(submission);
             if (ids) expect(again.id).toBe(ticket.id);

@@ -5,7 +5,7 @@
  * that is measured against the frozen members (`late.ts`).
  */
 import { seatAt, type Attempt, type Seat, type Seating } from "./book.ts";
-import { fire, join, prune } from "./group-life.ts";
+import { fire, join, prune, whole } from "./group-life.ts";
 import type { Hall, RendezvousOptions } from "./hall.ts";
 import { groupKey } from "./keys.ts";
 import { measureLate } from "./late.ts";
@@ -14,6 +14,9 @@ import type { HoldPolicy, MemberResult, Submission } from "./types.ts";
 import { comeBack } from "./wire-error.ts";
 
 export type { RendezvousEvents, RendezvousOptions } from "./hall.ts";
+
+/** How a request for a seat ended. */
+export type Leaving = "delivered" | "told" | "vanished";
 
 /** A request's hold on a seat. */
 export interface Ticket {
@@ -24,8 +27,8 @@ export interface Ticket {
   result(): Promise<MemberResult>;
   /** The request is being held. */
   hold(): void;
-  /** The request ended, with its answer or without. */
-  release(delivered: boolean): void;
+  /** The request ended: with its answer, told to come back, or by itself. */
+  release(how: Leaving): void;
 }
 
 /** The meeting place. */
@@ -58,12 +61,17 @@ const ticketOf = (hall: Hall, seating: Seating): Ticket => {
       await hall.late.get(seat);
       return seat.result ?? unscorable("judge-failed");
     },
-    hold: () => void (seat.held += 1),
-    release(delivered) {
+    hold() {
+      seat.held += 1;
+      seat.vanished = false;
+      whole(hall, attempt);
+    },
+    release(how) {
       seat.held -= 1;
       const now = hall.options.clock.now();
-      if (delivered) seat.deliveredAt = now;
+      if (how === "delivered") seat.deliveredAt = now;
       else seat.leftAt = now;
+      seat.vanished = how === "vanished";
     },
   };
 };

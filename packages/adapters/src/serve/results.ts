@@ -47,7 +47,10 @@ export const resultsOf = (
   seats: readonly Seat[],
   { scored, notes }: { readonly scored: ScoredMembers; readonly notes: GroupNotes },
 ): readonly MemberResult[] => {
-  const group: GroupSummary = { ...scored.summary, expected: attempt.size ?? null };
+  // By the members' places in their group, not by those in which the scorer met them.
+  const place = (at: number): number => (seats.length > 1 ? (seats[at]?.index ?? at) : at);
+  const comparisons = scored.summary.comparisons.map(({ i, j, p }) => ({ i: place(i), j: place(j), p }));
+  const group: GroupSummary = { ...scored.summary, comparisons, expected: attempt.size ?? null };
   return seats.map((seat, at) => {
     const { value, uncertainty, empty } = scored.members[at]!;
     const flags = [
