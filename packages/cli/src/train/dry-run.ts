@@ -1,12 +1,20 @@
 /** `--dry-run`: what a run will need, before it begins. Nothing is written. */
 import { freemem, totalmem } from "node:os";
 import { isR1Error, messageOf } from "@r1reward/core";
-import { diskNeeds, memoryNeeds, stepFlops, totalBytes, type Need, type StageFacts } from "@r1reward/stablereinforce";
+import {
+  diskNeeds,
+  memoryNeeds,
+  qwenTrainingEstimate,
+  stepFlops,
+  totalBytes,
+  type Need,
+  type StageFacts,
+} from "@r1reward/stablereinforce";
 import { table } from "../output/table.ts";
 import type { RunConfig } from "./config/schema.ts";
 import { factsOf, type RunFacts } from "./facts.ts";
 import { measureStages, type Measured } from "./measure.ts";
-import type { StageName } from "./run.ts";
+import type { StageName } from "./run-state.ts";
 
 /** What is asked. */
 export interface DryRunOptions {
@@ -31,7 +39,7 @@ interface StagePlan extends StageFacts {
 export interface DryRun {
   readonly name: string;
   readonly folder: string;
-  readonly facts: Omit<RunFacts, "stages">;
+  readonly facts: Omit<RunFacts, "stages" | "qwen">;
   readonly machine: {
     readonly runtime: string;
     readonly provider: string;
@@ -53,9 +61,21 @@ const GPU: readonly string[] = ["cuda", "webgpu", "dml", "coreml"];
 /** Matrix products of a model run at about this share of what one large product reaches. */
 const EFFICIENCY = 0.5;
 
+/** Activations and arithmetic of an update, by the model's own account where it has one. */
+const learningOf = ({ model, qwen, imageTokens }: RunFacts, stage: StageFacts) => {
+  const needs = memoryNeeds(model, stage);
+  if (qwen === null) return { memory: needs, flops: stepFlops(model, stage) };
+  const { rows, replyTokens: scored, checkpoint } = stage;
+  const plan = { rows, length: stage.promptTokens + scored, scored, checkpoint, patches: 4 * imageTokens };
+  const { bytes: held, flops } = qwenTrainingEstimate(qwen.config, { ...plan, lora: qwen.lora });
+  const activations = held.activations + held.logits;
+  const memory = needs.map((need) => (need.name === "activations" ? { ...need, bytes: activations } : need));
+  const sampling = stepFlops(model, { ...stage, rowsPerStep: 0 });
+  return { memory, flops: sampling + (flops * stage.rowsPerStep) / rows };
+};
+
 const planOf = (facts: RunFacts, stage: StageFacts, measured: Measured): StagePlan => {
-  const memory = memoryNeeds(facts.model, stage);
-  const flops = stepFlops(facts.model, stage);
+  const { memory, flops } = learningOf(facts, stage);
   const byFlops = measured.gflops === null ? null : flops / (measured.gflops * 1e9 * EFFICIENCY);
   const secondsPerStep = measured.seconds[stage.stage] ?? byFlops;
   return {
@@ -91,47 +111,52 @@ const TIME_FROM: Readonly<Record<Measured["from"], string>> = {
   nothing: "cannot be told: no engine works",
 };
 
-const rowsOf = (run: DryRun): readonly (readonly string[])[] => {
-  const { facts, machine } = run;
-  const { model } = facts;
-  const needs = (list: readonly Need[]) => list.map(({ name, bytes: n, detail }) => [`  ${name}`, bytes(n), detail]);
-  const stages = run.stages.flatMap((stage) => [
-    [
-      stage.stage === "sft" ? "cold start" : "reinforcement learning",
-      `${stage.steps} steps`,
-      `${stage.rowsPerStep} rows a step, ${stage.replies} of them sampled`,
-    ],
-    [`  a step takes about`, time(stage.secondsPerStep), `${(stage.flopsPerStep / 1e12).toPrecision(3)} TFLOP`],
-    [`  all steps take about`, time(stage.seconds), TIME_FROM[run.timeFrom]],
-    [
-      "  memory",
-      bytes(stage.memoryBytes),
-      stage.memoryBytes > machine.memoryBytes ? "more than this machine has" : "at most, of the following",
-    ],
-    ...needs(stage.memory).map(([name = "", ...rest]) => [`  ${name}`, ...rest]),
-  ]);
+type Row = readonly string[];
+
+const needRows = (list: readonly Need[], indent: string): readonly Row[] =>
+  list.map(({ name, bytes: n, detail }) => [`${indent}${name}`, bytes(n), detail]);
+
+const stageRows = (run: DryRun, stage: StagePlan): readonly Row[] => [
+  [
+    stage.stage === "sft" ? "cold start" : "reinforcement learning",
+    `${stage.steps} steps`,
+    `${stage.rowsPerStep} rows a step, ${stage.replies} of them sampled`,
+  ],
+  ["  a step takes about", time(stage.secondsPerStep), `${(stage.flopsPerStep / 1e12).toPrecision(3)} TFLOP`],
+  ["  all steps take about", time(stage.seconds), TIME_FROM[run.timeFrom]],
+  [
+    "  memory",
+    bytes(stage.memoryBytes),
+    stage.memoryBytes > run.machine.memoryBytes ? "more than this machine has" : "about, of the following",
+  ],
+  ...needRows(stage.memory, "    "),
+];
+
+const headRows = ({ facts, machine }: DryRun): readonly Row[] => {
+  const { model, pairs, heldOut } = facts;
+  const known = pairs !== null;
   return [
     [
       "parameters",
       model.parameters.toLocaleString("en-US"),
       `${model.trained.toLocaleString("en-US")} of them trained`,
     ],
-    [
-      "pairs",
-      facts.pairs === null ? "–" : facts.pairs.toLocaleString("en-US"),
-      facts.pairs === null ? "the data cannot be read" : `${facts.heldOut} held out`,
-    ],
+    ["pairs", known ? pairs.toLocaleString("en-US") : "–", known ? `${heldOut} held out` : "the data cannot be read"],
     ["prompt", `${facts.promptTokens} tokens`, facts.promptFrom],
     [
       "machine",
       bytes(machine.memoryBytes),
       `${machine.runtime}/${machine.provider}, ${machine.gpu ? "a GPU" : "no GPU"}, ${bytes(machine.freeBytes)} free`,
     ],
-    ...stages,
-    ["disk", bytes(run.diskBytes), run.folder],
-    ...needs(run.disk),
   ];
 };
+
+const rowsOf = (run: DryRun): readonly Row[] => [
+  ...headRows(run),
+  ...run.stages.flatMap((stage) => stageRows(run, stage)),
+  ["disk", bytes(run.diskBytes), run.folder],
+  ...needRows(run.disk, "  "),
+];
 
 const print = (run: DryRun): void => {
   const [, , ...lines] = table(COLUMNS, rowsOf(run)).split("\n");
@@ -160,7 +185,7 @@ export const dryRun = async ({ config, folder, stages, json, signal }: DryRunOpt
   });
   const { runtime, provider } = measured;
   const machine = { runtime, provider, gpu: GPU.includes(provider), memoryBytes: totalmem(), freeBytes: freemem() };
-  const { stages: _stages, ...rest } = facts;
+  const { stages: _stages, qwen: _qwen, ...rest } = facts;
   const timing = { timeFrom: measured.from, gflops: measured.gflops };
   const answer = {
     name: config.name,

@@ -2,21 +2,31 @@
 import { readImageHeader, smartResize, type Message, type Part } from "@r1reward/core";
 import { nodeMedia } from "@r1reward/core/node";
 import {
+  freshQwenConfig,
   promptsOf,
   rlSteps,
   sftSteps,
+  type LoraConfig,
   type ModelFacts,
   type PairData,
+  type QwenConfig,
   type StageFacts,
 } from "@r1reward/stablereinforce";
 import { hasWeights, qwenFacts, readQwenConfig } from "@r1reward/stablereinforce/node";
 import type { RunConfig } from "./config/schema.ts";
 import { openData, type RunData } from "./data.ts";
 import { loraOf, protocolOf } from "./parts.ts";
-import type { StageName } from "./run.ts";
+import type { StageName } from "./run-state.ts";
+
+/** A Qwen2.5-VL model, whose needs are worked out from its own sizes. */
+export interface QwenPlan {
+  readonly config: QwenConfig;
+  readonly lora: LoraConfig | undefined;
+}
 
 /** Everything that needs depend on. */
 export interface RunFacts {
+  readonly qwen: QwenPlan | null;
   readonly model: ModelFacts;
   /** Can the model be opened? Fresh ones always can. */
   readonly weightsThere: boolean;
@@ -24,6 +34,8 @@ export interface RunFacts {
   readonly pairs: number | null;
   readonly heldOut: number;
   readonly promptTokens: number;
+  /** Those of them that stand for pictures. */
+  readonly imageTokens: number;
   readonly promptFrom: string;
   readonly stages: readonly StageFacts[];
 }
@@ -36,30 +48,31 @@ const textFacts = (size: Omit<ModelFacts, "parameters" | "trained" | "headSize">
   return { ...size, headSize, parameters, trained: parameters };
 };
 
-/** The vision tower of fresh sizes: blocks of attention and SwiGLU, the patch embedding, the merger. */
-const visionParameters = (size: Extract<RunConfig["model"], { kind: "qwen25vl-fresh" }>["size"]): number => {
-  const d = size.visionHiddenSize;
-  const block = 4 * d * d + 4 * d + 3 * d * size.visionIntermediateSize + 2 * size.visionIntermediateSize + d + 2 * d;
-  const merged = 4 * d;
-  return size.visionDepth * block + 1176 * d + d + merged * merged + merged + size.hiddenSize * (merged + 1);
-};
-
 /** Characters of most alphabets, and then some. */
 const TEXT_VOCABULARY = 96;
 
-const modelFacts = async ({ model }: RunConfig): Promise<Pick<RunFacts, "model" | "weightsThere">> => {
-  if (model.kind === "qwen25vl") {
-    const config = await readQwenConfig(model.path);
-    return { model: qwenFacts(config, loraOf(model.lora)), weightsThere: await hasWeights(model.path) };
+/** A fresh model's sizes; which ids its markup will have does not matter here. */
+const freshConfig = (model: Extract<RunConfig["model"], { kind: "qwen25vl-fresh" }>): QwenConfig => {
+  const { vocabSize, seed: _seed, pixels: _pixels, ...size } = model.size;
+  return freshQwenConfig({ ...size, context: model.context }, { vocabSize, specialId: () => 0 });
+};
+
+const modelFacts = async ({ model }: RunConfig): Promise<Pick<RunFacts, "model" | "qwen" | "weightsThere">> => {
+  if (model.kind === "text") {
+    const facts = textFacts({ ...model.size, vocabSize: TEXT_VOCABULARY });
+    return { model: facts, qwen: null, weightsThere: true };
   }
-  if (model.kind === "text")
-    return { model: textFacts({ ...model.size, vocabSize: TEXT_VOCABULARY }), weightsThere: true };
-  const text = textFacts(model.size);
-  const parameters = text.parameters + visionParameters(model.size);
-  return { model: { ...text, parameters, trained: parameters }, weightsThere: true };
+  const fresh = model.kind === "qwen25vl-fresh";
+  const config = fresh ? freshConfig(model) : await readQwenConfig(model.path);
+  const lora = fresh ? undefined : loraOf(model.lora);
+  const weightsThere = fresh || (await hasWeights(model.path));
+  return { model: qwenFacts(config, lora), qwen: { config, lora }, weightsThere };
 };
 
 const SOME = 16;
+
+/** Tokens of the chat's own markup and system message. */
+const MARKUP = 32;
 
 /** Characters in a token of English text, about. */
 const CHARACTERS = 4;
@@ -72,17 +85,20 @@ const partTokens = async (part: Part, config: RunConfig, media: ReturnType<typeo
   return (width * height) / 784;
 };
 
-const promptLength = async (config: RunConfig, data: PairData): Promise<number> => {
+/** The longest of some prompts, and the most tokens of pictures in one. */
+const promptLength = async (config: RunConfig, data: PairData) => {
   const root = config.data.source.kind === "file" ? config.data.source.imageRoot : undefined;
   await using media = nodeMedia(root === undefined ? {} : { root });
   const prompts = promptsOf(data.pairs.slice(0, SOME), { protocol: protocolOf(config), order: "as-stored" });
-  const lengthOf = async (prompt: readonly Message[]): Promise<number> => {
-    const parts = prompt.flatMap(({ content }) => content);
+  const lengthOf = async (prompt: readonly Message[], wanted: (part: Part) => boolean): Promise<number> => {
+    const parts = prompt.flatMap(({ content }) => content).filter(wanted);
     const tokens = await Promise.all(parts.map((part) => partTokens(part, config, media)));
-    return 32 + tokens.reduce((sum, n) => sum + n, 0);
+    return tokens.reduce((sum, n) => sum + n, 0);
   };
-  const lengths = await Promise.all(prompts.map(({ prompt }) => lengthOf(prompt)));
-  return Math.ceil(Math.max(...lengths));
+  const longest = async (wanted: (part: Part) => boolean): Promise<number> =>
+    Math.ceil(Math.max(...(await Promise.all(prompts.map(({ prompt }) => lengthOf(prompt, wanted))))));
+  const imageTokens = await longest(({ type }) => type !== "text");
+  return { imageTokens, promptTokens: MARKUP + (await longest(() => true)) };
 };
 
 const shown = (config: RunConfig, pairs: number): number => (config.data.order === "both" ? 2 * pairs : pairs);
@@ -133,20 +149,21 @@ export const factsOf = async (
   how: { readonly note: (error: unknown) => void; readonly signal: AbortSignal },
 ): Promise<RunFacts> => {
   const model = await modelFacts(config);
-  const read: { data: RunData | null; promptTokens: number; promptFrom: string } = {
+  const read: { data: RunData | null; promptTokens: number; imageTokens: number; promptFrom: string } = {
     data: null,
+    imageTokens: 0,
     promptTokens: Math.max(1, (config.model.context ?? 0) - (config.rl?.maxTokens ?? 0)),
     promptFrom: "all that the context leaves",
   };
   try {
     read.data = await openData(config, how.signal);
-    read.promptTokens = await promptLength(config, read.data.train);
+    Object.assign(read, await promptLength(config, read.data.train));
     read.promptFrom = `the longest of the first ${Math.min(SOME, read.data.train.pairs.length)}, four characters a token and 784 pixels`;
   } catch (error) {
     how.note(error);
   }
-  const { data, promptTokens, promptFrom } = read;
+  const { data, promptTokens, imageTokens, promptFrom } = read;
   const planned = stagesOf(config, data, promptTokens).filter(({ stage }) => stages.includes(stage));
   const counts = { pairs: data?.train.pairs.length ?? null, heldOut: data?.held?.pairs.length ?? 0 };
-  return { ...model, ...counts, promptTokens, promptFrom, stages: planned };
+  return { ...model, ...counts, promptTokens, imageTokens, promptFrom, stages: planned };
 };

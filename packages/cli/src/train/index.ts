@@ -3,4 +3,5 @@ export { fileSchema } from "./config/json-schema.ts";
 export { dryRun } from "./dry-run.ts";
 export { openRun, peekRun, type FolderFlags } from "./folder.ts";
 export { writeReport } from "./report.ts";
-export { trainRun, type RunOutcome, type StageName } from "./run.ts";
+export { trainRun } from "./run.ts";
+export type { RunOutcome, StageName } from "./run-state.ts";

@@ -123,9 +123,10 @@ type FreshSettings = Omit<Parameters<typeof freshQwen>[0], "size" | "texts" | "v
 const freshQwenOf = (config: RunConfig, settings: FreshSettings, data: PairData) => {
   const { model } = config;
   if (model.kind !== "qwen25vl-fresh") throw new ConfigError("model: expected fresh sizes");
-  const { vocabSize, seed, ...size } = model.size;
+  const { vocabSize, seed, pixels, ...size } = model.size;
   const sizes = { ...size, context: model.context };
-  return freshQwen<Winner>({ ...settings, size: sizes, vocabSize, initSeed: seed, texts: textsOf(config, data) });
+  const made = { size: sizes, vocabSize, initSeed: seed, texts: textsOf(config, data), pixels: pixels ?? undefined };
+  return freshQwen<Winner>({ ...settings, ...made });
 };
 
 /** Adapters as the model takes them. @throws ConfigError when the pattern is none */

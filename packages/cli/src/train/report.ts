@@ -11,7 +11,7 @@ import {
 } from "@r1reward/stablereinforce";
 import { parseReportLine, type AlarmLine, type EvaluationLine } from "@r1reward/stablereinforce/node";
 import { runFiles, writeWhole } from "./folder.ts";
-import type { RunState } from "./run.ts";
+import type { RunState } from "./run-state.ts";
 
 const textOf = (file: string): Promise<string | null> =>
   readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {

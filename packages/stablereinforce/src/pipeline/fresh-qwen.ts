@@ -30,6 +30,28 @@ const sections = (headSize: number): readonly number[] => {
   return [half - 2 * spatial, spatial, spatial];
 };
 
+const visionOf = (size: FreshQwenSize) => ({
+  model_type: "qwen2_5_vl",
+  depth: size.visionDepth,
+  hidden_act: "silu",
+  hidden_size: size.visionHiddenSize,
+  intermediate_size: size.visionIntermediateSize,
+  num_heads: size.visionHeads,
+  in_channels: 3,
+  in_chans: 3,
+  patch_size: 14,
+  spatial_patch_size: 14,
+  temporal_patch_size: 2,
+  spatial_merge_size: 2,
+  window_size: 112,
+  // As published the last block of every four sees the whole picture; of a shallow tower, the last one.
+  fullatt_block_indexes: Array.from({ length: Math.max(1, Math.floor(size.visionDepth / 4)) }, (_, i) =>
+    Math.min(size.visionDepth - 1, 4 * i + 3),
+  ),
+  out_hidden_size: size.hiddenSize,
+  tokens_per_second: 2,
+});
+
 /**
  * The configuration of a fresh model for a tokenizer.
  * @throws ConfigError on sizes that do not fit together
@@ -60,25 +82,5 @@ export const freshQwenConfig = (
     video_token_id: tokenizer.specialId("<|video_pad|>"),
     vision_start_token_id: tokenizer.specialId("<|vision_start|>"),
     vision_end_token_id: tokenizer.specialId("<|vision_end|>"),
-    vision_config: {
-      model_type: "qwen2_5_vl",
-      depth: size.visionDepth,
-      hidden_act: "silu",
-      hidden_size: size.visionHiddenSize,
-      intermediate_size: size.visionIntermediateSize,
-      num_heads: size.visionHeads,
-      in_channels: 3,
-      in_chans: 3,
-      patch_size: 14,
-      spatial_patch_size: 14,
-      temporal_patch_size: 2,
-      spatial_merge_size: 2,
-      window_size: 112,
-      // As published the last block of every four sees the whole picture; of a shallow tower, the last one.
-      fullatt_block_indexes: Array.from({ length: Math.max(1, Math.floor(size.visionDepth / 4)) }, (_, i) =>
-        Math.min(size.visionDepth - 1, 4 * i + 3),
-      ),
-      out_hidden_size: size.hiddenSize,
-      tokens_per_second: 2,
-    },
+    vision_config: visionOf(size),
   });

@@ -42,7 +42,6 @@ const COMMON = {
     filterSigmas: 3,
     klCoef: 0,
     klTarget: null,
-    rollouts: null,
     samplesKept: 2,
   },
   reward: {
@@ -96,6 +95,9 @@ const tiny: ConfigObject = {
       visionIntermediateSize: 64,
       vocabSize: 512,
       seed: 0,
+      ropeTheta: 16,
+      // The drawings' background is close to 0 then, and patches hold what stands before it.
+      pixels: { mean: [0.92, 0.92, 0.92], std: [0.3, 0.3, 0.3] },
     },
     context: 512,
     checkpoint: false,
@@ -114,10 +116,10 @@ const tiny: ConfigObject = {
     rolloutBatch: 32,
     samplesPerPrompt: 2,
     trainBatch: 32,
-    maxTokens: 96,
+    maxTokens: 128,
     learningRate: 1e-4,
   },
-  evaluation: { every: 20, pairs: 64, maxTokens: 96, batch: 64 },
+  evaluation: { every: 20, pairs: 64, maxTokens: 128, batch: 64 },
   checkpoints: { every: 10, keep: 2 },
 };
 

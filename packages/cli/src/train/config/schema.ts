@@ -40,6 +40,14 @@ const qwenSize = z.strictObject({
   visionIntermediateSize: count,
   vocabSize: said(count, "most tokens of the vocabulary, which is learnt from the data's texts"),
   seed: said(natural, "of the fresh weights"),
+  ropeTheta: said(
+    above0,
+    "base of the rotary frequencies: 1000000 as published; small heads learn places in a picture only with a small one",
+  ),
+  pixels: said(
+    z.strictObject({ mean: z.tuple([share, share, share]), std: z.tuple([above0, above0, above0]) }).nullable(),
+    "mean and deviation that pixels are normalised with; null: as published",
+  ),
 });
 
 const model = z.discriminatedUnion("kind", [
@@ -146,7 +154,6 @@ const rl = z.strictObject({
   filterSigmas: said(above0.nullable(), "advantages further out are set to 0; null takes the filter out"),
   klCoef: said(z.number().min(0), "weight of KL to the start of the stage"),
   klTarget: said(above0.nullable(), "wanted mean KL in nats: the weight follows it"),
-  rollouts: said(server.nullable(), "sample on this server instead of in this process"),
   samplesKept: said(natural, "replies of a step that are kept to read"),
 });
 
