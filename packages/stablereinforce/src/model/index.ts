@@ -8,6 +8,6 @@ export {
   type LayerParams,
   type TransformerParams,
 } from "./params.ts";
-export { transformer, type ForwardOptions, type Transformer } from "./transformer.ts";
+export { transformer, type ForwardOptions, type ScoredTokens, type Transformer } from "./transformer.ts";
 export { valueAndParamGrads, type ValueAndParamGrads } from "./grads.ts";
 export { fromLlama, toLlama, type FromLlamaOptions, type ReadTensor } from "./llama.ts";
