@@ -77,7 +77,7 @@ export interface EngineOptions {
   readonly provider?: Provider | undefined;
   /**
    * Type of matrix products, `float32` by default. In 16 bits, factors are rounded before and products widened after each one;
-   * weights, sums and everything else stay float32. For GPU providers: on `cpu` it costs time. `bfloat16` needs `cuda`.
+   * weights, sums and everything else stay float32. For GPU providers: on `cpu` ONNX Runtime widens factors again. `bfloat16` needs `cuda`.
    */
   readonly precision?: Precision | undefined;
   /** Threads of one run; cores by default. Sampling in several workers wants 1 each. */

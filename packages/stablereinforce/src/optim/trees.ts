@@ -24,9 +24,13 @@ export const mapTrees = <P>(
   return rebuild(first.template, made) as P;
 };
 
-/** √Σ‖g‖² over all tensors of a tree: a scalar. */
+/**
+ * √Σ‖g‖² over all tensors of a tree: a scalar. Summed in the order the tensors were made, so that a graph can be done with the last
+ * layer's gradient, the first to be made, before it begins the one below: see engine/onnx/schedule.ts.
+ */
 export const globalNorm = (tree: unknown): tf.Scalar => {
-  const squares = flatten<tf.Tensor>(tree).leaves.map((g) => tf.sum(tf.square(g)));
+  const made = [...flatten<tf.Tensor>(tree).leaves].sort((a, b) => a.id - b.id);
+  const squares = made.map((g) => tf.sum(tf.square(g)));
   return tf.sqrt(squares.reduce<tf.Tensor>((sum, one) => tf.add(sum, one), tf.scalar(0))) as tf.Scalar;
 };
 

@@ -6,6 +6,7 @@ import { EngineError } from "../errors.ts";
 import { atPath, externalOf, type Frozen } from "../frozen.ts";
 import { sizeOf, type DType } from "../onnx/ir.ts";
 import { withPrecision } from "../onnx/precision.ts";
+import { scheduled } from "../onnx/schedule.ts";
 import { hostTensor, type HostData, type HostTensor } from "../tensor.ts";
 import { traceFunction } from "../trace/trace.ts";
 import type { Leaf } from "../tree.ts";
@@ -82,7 +83,7 @@ export const ortDriver = (runtime: OrtRuntime): Driver => ({
   prepare: async (fn, call, name) => {
     const { graph, result } = traceFunction(fn, call.specs, call.flat.template);
     if (graph.outputs.length === 0) throw new EngineError(`${name} returns no tensor`, { reason: "tree" });
-    const chosen = withPrecision(graph, runtime.precision);
+    const chosen = scheduled(withPrecision(graph, runtime.precision));
     const program = toProgram(chosen, name, runtime.writesInPlace);
     return executable(runtime, program, { nodes: chosen.nodes.length, result: result.template });
   },
