@@ -43,14 +43,19 @@ interface Axis {
   readonly ticks: readonly number[];
 }
 
-const isNumber = (x: number | null | undefined): x is number => typeof x === "number" && Number.isFinite(x);
+/** Beyond this, differences are no numbers any more. */
+const LARGEST = 1e150;
 
-/** Round steps of 1, 2 or 5 times a power of ten. */
-const axisOf = (low: number, high: number, count: number): Axis => {
-  const width = high > low ? high - low : Math.max(1e-12, Math.abs(high), 1);
+const isNumber = (x: number | null | undefined): x is number => typeof x === "number" && Math.abs(x) < LARGEST;
+
+/** Round steps of 1, 2 or 5 times a power of ten, `least` at least. */
+const axisOf = (low: number, high: number, count: number, least = 0): Axis => {
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  // Values that differ by rounding alone are one value.
+  const width = high - low > Math.max(1e-100, 1e-9 * size) ? high - low : Math.max(1, size);
   const raw = width / count;
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = ([1, 2, 5, 10].find((n) => n * power >= raw) ?? 10) * power;
+  const step = Math.max(least, ([1, 2, 5, 10].find((n) => n * power >= raw) ?? 10) * power);
   const first = Math.floor(low / step);
   const last = Math.max(first + 1, Math.ceil(high / step - 1e-9));
   const ticks = Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
@@ -83,7 +88,7 @@ const frameOf = (chart: Chart): Frame => {
   const [x0, x1] = xs.length === 0 ? [0, 1] : extremes(xs);
   const values = valuesOf(chart);
   const [y0, y1] = chart.range ?? (values.length === 0 ? [0, 1] : extremes(values));
-  const [xAxis, yAxis] = [axisOf(x0, Math.max(x1, x0 + 1), 5), axisOf(y0, y1, 4)];
+  const [xAxis, yAxis] = [axisOf(x0, Math.max(x1, x0 + 1), 5, 1), axisOf(y0, y1, 4)];
   const place = (axis: Axis, from: number, to: number) => (value: number) =>
     from + ((Math.min(Math.max(value, axis.low), axis.high) - axis.low) / (axis.high - axis.low)) * (to - from);
   return { xAxis, yAxis, x: place(xAxis, left, width - right), y: place(yAxis, height - bottom, top) };
