@@ -40,7 +40,8 @@ const PROTOCOLS: Readonly<Record<string, () => JudgeProtocol>> = {
   reference: () => referenceProtocol({ benchmark: "vl-rewardbench" }),
 };
 
-const protocolNamed = (name: string): JudgeProtocol => {
+/** The protocol of a name. Throws `ConfigError` when there is none. */
+export const protocolNamed = (name: string): JudgeProtocol => {
   const make = Object.hasOwn(PROTOCOLS, name) ? PROTOCOLS[name] : undefined;
   if (make === undefined)
     throw flagError("--protocol", `expected one of ${Object.keys(PROTOCOLS).join(", ")}, got "${name}"`);
@@ -121,7 +122,7 @@ const modelJudge = async (flags: JudgeFlags, baseURL: readonly string[], model: 
 };
 
 /** The model of a server that serves one. Choosing among several is the user's to do. */
-const onlyModelOf = async (baseURL: readonly string[], signal: AbortSignal): Promise<string> => {
+export const onlyModelOf = async (baseURL: readonly string[], signal: AbortSignal): Promise<string> => {
   await using client = openaiCompatible({ baseURL: [...baseURL], model: "to be asked", apiKey: apiKeyFrom() });
   const { models, problem, reachable } = await client.probe(signal);
   const [only, ...others] = models;

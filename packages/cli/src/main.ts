@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { isR1Error, messageOf } from "@r1reward/core";
 import { Command, CommanderError } from "commander";
 import pc from "picocolors";
+import { dataCommand } from "./commands/data.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evalCommand } from "./commands/eval.ts";
@@ -22,6 +23,7 @@ const program = (): Command => {
     .addCommand(evalCommand())
     .addCommand(serveCommand())
     .addCommand(trainCommand())
+    .addCommand(dataCommand())
     .addCommand(doctorCommand())
     .addCommand(demoCommand())
     .addHelpText(

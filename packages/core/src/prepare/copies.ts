@@ -1,8 +1,8 @@
 /** Finds copies of pairs: within a data set (deduplication) and of a benchmark (decontamination). */
 import { ConfigError } from "../errors.ts";
 import { jaccard, type Fingerprint } from "./fingerprint.ts";
-import { nearIndex } from "./near-index.ts";
-import { pictureKeys, samePicture as isSamePicture } from "./pictures.ts";
+import { nearIndex, type NearIndex } from "./near-index.ts";
+import { pictureIndex, samePicture as isSamePicture, type PictureIndex } from "./pictures.ts";
 
 /** What counts as a copy. */
 export interface CopyOptions {
@@ -72,6 +72,49 @@ const closest = (
   return best;
 };
 
+/** What has been added so far, and the indexes that lead to it. */
+interface Store {
+  readonly entries: Entry[];
+  readonly byHash: Map<string, string>;
+  readonly byText: NearIndex;
+  readonly byPicture: PictureIndex;
+}
+
+type Rule = (store: Store, print: Fingerprint) => CopyMatch | undefined;
+
+const withPicture = ({ entries, byPicture }: Store, print: Fingerprint): readonly number[] =>
+  byPicture.likely(print.pictures).filter((at) => sharePicture(print, entries[at]!.print));
+
+const exactly: Rule = ({ byHash }, { exact }) => {
+  const name = byHash.get(exact);
+  return name === undefined ? undefined : { reason: "exact", of: name, similarity: 1 };
+};
+
+const nearly =
+  (threshold: number, textAlone: number): Rule =>
+  ({ entries, byText }, print) => {
+    const found = closest(entries, byText.candidates(print.whole), ({ print: other }) => {
+      const trusted = Math.min(print.words, other.words) >= textAlone || !picturesDiffer(print, other);
+      return trusted ? jaccard(print.whole, other.whole) : 0;
+    });
+    if (found === undefined || found.similarity < threshold) return undefined;
+    return { reason: "near", of: found.entry.name, similarity: found.similarity };
+  };
+
+const byPrompt =
+  (threshold: number): Rule =>
+  (store, print) => {
+    const like = ({ print: other }: Entry): number => jaccard(print.question, other.question);
+    const found = closest(store.entries, withPicture(store, print), like);
+    if (found === undefined || found.similarity < threshold) return undefined;
+    return { reason: "prompt", of: found.entry.name, similarity: found.similarity };
+  };
+
+const byPictureAlone: Rule = (store, print) => {
+  const [first] = withPicture(store, print);
+  return first === undefined ? undefined : { reason: "picture", of: store.entries[first]!.name, similarity: null };
+};
+
 /**
  * An empty index. Everything that is added is kept in memory: about 4 bytes per distinct word and 4 KB per pair.
  *
@@ -80,52 +123,29 @@ const closest = (
 export const copyIndex = (options: CopyOptions = {}): CopyIndex => {
   const { threshold = 0.8, textAlone = 50, samePrompt = false, samePicture = false } = options;
   checkThreshold(threshold);
-  const entries: Entry[] = [];
-  const byHash = new Map<string, string>();
-  const byText = nearIndex();
-  const byPicture = new Map<string, number[]>();
-
-  const withPicture = (print: Fingerprint): readonly number[] => {
-    const keys = new Set(print.pictures.flatMap(pictureKeys));
-    const likely = new Set([...keys].flatMap((key) => byPicture.get(key) ?? []));
-    return [...likely].filter((at) => sharePicture(print, entries[at]!.print));
-  };
-  const near = (print: Fingerprint): CopyMatch | undefined => {
-    const found = closest(entries, byText.candidates(print.whole), ({ print: other }) => {
-      const trusted = Math.min(print.words, other.words) >= textAlone || !picturesDiffer(print, other);
-      return trusted ? jaccard(print.whole, other.whole) : 0;
-    });
-    if (found === undefined || found.similarity < threshold) return undefined;
-    return { reason: "near", of: found.entry.name, similarity: found.similarity };
-  };
-  const prompt = (print: Fingerprint): CopyMatch | undefined => {
-    const found = closest(entries, withPicture(print), ({ print: other }) => jaccard(print.question, other.question));
-    if (found === undefined || found.similarity < threshold) return undefined;
-    return { reason: "prompt", of: found.entry.name, similarity: found.similarity };
-  };
-  const picture = (print: Fingerprint): CopyMatch | undefined => {
-    const [first] = withPicture(print);
-    return first === undefined ? undefined : { reason: "picture", of: entries[first]!.name, similarity: null };
-  };
-
+  const store: Store = { entries: [], byHash: new Map(), byText: nearIndex(), byPicture: pictureIndex() };
+  const rules = [
+    exactly,
+    nearly(threshold, textAlone),
+    ...(samePrompt ? [byPrompt(threshold)] : []),
+    ...(samePicture ? [byPictureAlone] : []),
+  ];
   return {
     get size() {
-      return entries.length;
+      return store.entries.length;
     },
     add(name, print) {
-      const at = entries.push({ name, print }) - 1;
-      if (!byHash.has(print.exact)) byHash.set(print.exact, name);
-      byText.add(print.whole, at);
-      for (const key of new Set(print.pictures.flatMap(pictureKeys))) {
-        const known = byPicture.get(key);
-        if (known === undefined) byPicture.set(key, [at]);
-        else known.push(at);
-      }
+      const at = store.entries.push({ name, print }) - 1;
+      if (!store.byHash.has(print.exact)) store.byHash.set(print.exact, name);
+      store.byText.add(print.whole, at);
+      store.byPicture.add(print.pictures, at);
     },
     find(print) {
-      const exact = byHash.get(print.exact);
-      if (exact !== undefined) return { reason: "exact", of: exact, similarity: 1 };
-      return near(print) ?? (samePrompt ? prompt(print) : undefined) ?? (samePicture ? picture(print) : undefined);
+      for (const rule of rules) {
+        const match = rule(store, print);
+        if (match !== undefined) return match;
+      }
+      return undefined;
     },
   };
 };

@@ -129,36 +129,24 @@ export const distillPair = async (
   pair: Preference,
   options: DistillOptions = {},
 ): Promise<Distilled> => {
-  const {
-    protocol = r1Protocol,
-    temperatures = DISTILL_TEMPERATURES,
-    maxTokens = 4096,
-    known = [],
-    seed,
-    signal,
-  } = options;
+  const { protocol = r1Protocol, temperatures = DISTILL_TEMPERATURES, maxTokens = 4096, seed, signal } = options;
   const human = check(pair, temperatures);
-  const attempts: Attempt[] = [];
+  const where = `pair ${JSON.stringify(pair.id)}`;
   let messages: readonly Message<LoadedPart>[] | undefined;
+  const attemptAt = async (at: number, temperature: number): Promise<Attempt> => {
+    messages ??= await loadMessages(protocol.prompt(pair), options.media, { signal, where });
+    const seeded = seed === undefined ? {} : { seed: seed + at };
+    const reply = await ask(model, messages, { temperature, maxTokens, ...seeded }, signal);
+    const { text, finishReason, usage, latencyMs } = reply;
+    const { fault } = assess(reply, protocol, human);
+    const attempt = { attempt: at + 1, temperature, text, finishReason, fault, usage, latencyMs };
+    await options.onAttempt?.(attempt);
+    return attempt;
+  };
+  const attempts: Attempt[] = [];
   for (const [at, temperature] of temperatures.entries()) {
     throwIfAborted(signal);
-    let attempt = known[at];
-    if (attempt === undefined) {
-      messages ??= await loadMessages(protocol.prompt(pair), options.media, {
-        signal,
-        where: `pair ${JSON.stringify(pair.id)}`,
-      });
-      const reply = await ask(
-        model,
-        messages,
-        { temperature, maxTokens, ...(seed === undefined ? {} : { seed: seed + at }) },
-        signal,
-      );
-      const { fault } = assess(reply, protocol, human);
-      const { text, finishReason, usage, latencyMs } = reply;
-      attempt = { attempt: at + 1, temperature, text, finishReason, fault, usage, latencyMs };
-      await options.onAttempt?.(attempt);
-    }
+    const attempt = options.known?.[at] ?? (await attemptAt(at, temperature));
     attempts.push(attempt);
     const { critique } = assess(attempt, protocol, human);
     if (critique !== null) return { attempts, critique };

@@ -25,7 +25,7 @@ export const samePicture = (a: string, b: string): boolean => {
 };
 
 /** Keys of which two names of one picture share at least one: of four parts, three differing bits leave one alone. */
-export const pictureKeys = (name: string): readonly string[] => {
+const pictureKeys = (name: string): readonly string[] => {
   const bits = bitsOf(name);
   if (bits === undefined) return [name];
   const part = BigInt(BITS / (MOST_BITS + 1));
@@ -33,4 +33,28 @@ export const pictureKeys = (name: string): readonly string[] => {
     const value = (bits >> (BigInt(at) * part)) & ((1n << part) - 1n);
     return `looks${at}:${value.toString(16)}`;
   });
+};
+
+/** Which entries have a picture that may be one of these? */
+export interface PictureIndex {
+  add(names: readonly string[], entry: number): void;
+  /** Entries to be compared with `samePicture`, each once. */
+  likely(names: readonly string[]): readonly number[];
+}
+
+const keysOf = (names: readonly string[]): ReadonlySet<string> => new Set(names.flatMap(pictureKeys));
+
+/** An empty index of pictures. */
+export const pictureIndex = (): PictureIndex => {
+  const byKey = new Map<string, number[]>();
+  return {
+    add(names, entry) {
+      for (const key of keysOf(names)) {
+        const known = byKey.get(key);
+        if (known === undefined) byKey.set(key, [entry]);
+        else known.push(entry);
+      }
+    },
+    likely: (names) => [...new Set([...keysOf(names)].flatMap((key) => byKey.get(key) ?? []))],
+  };
 };

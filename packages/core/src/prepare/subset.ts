@@ -2,13 +2,8 @@
 import { ConfigError } from "../errors.ts";
 import type { Preference } from "../types.ts";
 
-/** What a distilled pair says about its difficulty, in `meta`. */
-export interface Difficulty {
-  /** Attempts that were made. */
-  readonly attempts: number;
-  /** Was one of them right? */
-  readonly solved: boolean;
-}
+/** Attempts until a right one, or `failed` when none was: what distilling writes into `meta.attempts`. */
+export type Difficulty = number | "failed";
 
 /** Which pairs are taken. */
 export interface SubsetOptions {
@@ -17,7 +12,7 @@ export interface SubsetOptions {
   /** Most attempts of a solved pair; no limit unless given. */
   readonly max?: number | undefined;
   /** Pairs that were never solved: taken (default, as in the paper), left out, or nothing else. */
-  readonly unsolved?: "include" | "exclude" | "only" | undefined;
+  readonly failed?: "include" | "exclude" | "only" | undefined;
 }
 
 /**
@@ -27,22 +22,20 @@ export interface SubsetOptions {
  */
 export const difficultyOf = ({ id, meta }: Preference): Difficulty => {
   const attempts = meta?.["attempts"];
-  const solved = meta?.["solved"];
-  if (typeof attempts === "number" && Number.isSafeInteger(attempts) && attempts >= 1 && typeof solved === "boolean") {
-    return { attempts, solved };
-  }
+  if (attempts === "failed") return attempts;
+  if (typeof attempts === "number" && Number.isSafeInteger(attempts) && attempts >= 1) return attempts;
   throw new ConfigError(
-    `pair ${JSON.stringify(id)}: expected the fields attempts (≥ 1) and solved, which data distill writes`,
+    `pair ${JSON.stringify(id)}: expected the field attempts (a number from 1, or "failed"), which data distill writes`,
   );
 };
 
 /** A test for pairs of the wanted difficulty. Throws `ConfigError` for bounds that no pair can meet. */
 export const difficultyFilter = (options: SubsetOptions = {}): ((pair: Preference) => boolean) => {
-  const { min = 2, max = Infinity, unsolved = "include" } = options;
+  const { min = 2, max = Infinity, failed = "include" } = options;
   if (!(min <= max)) throw new ConfigError(`min and max: expected min ≤ max, got ${min} and ${max}`);
   return (pair) => {
-    const { attempts, solved } = difficultyOf(pair);
-    if (!solved) return unsolved !== "exclude";
-    return unsolved !== "only" && attempts >= min && attempts <= max;
+    const difficulty = difficultyOf(pair);
+    if (difficulty === "failed") return failed !== "exclude";
+    return failed !== "only" && difficulty >= min && difficulty <= max;
   };
 };
