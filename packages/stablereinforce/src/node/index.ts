@@ -36,3 +36,4 @@ export {
   type QwenPipelineModel,
 } from "./qwen-model.ts";
 export { hasWeights, qwenFacts } from "./qwen-facts.ts";
+export { openLocalModel, type OpenLocalModelOptions } from "./open-local-model.ts";

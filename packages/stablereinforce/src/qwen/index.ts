@@ -2,3 +2,4 @@
 export * from "./inputs/index.ts";
 export * from "./model/index.ts";
 export * from "./policy/index.ts";
+export * from "./chat/index.ts";

@@ -12,6 +12,8 @@ export interface ChoiceSettings {
   readonly topP: number;
   /** 1 is none. */
   readonly repetitionPenalty: number;
+  /** How many of the likeliest tokens to tell beside the chosen one. 0 by default. */
+  readonly alternatives?: number | undefined;
 }
 
 /** A choice per row. */
@@ -22,6 +24,10 @@ export interface Choice {
   readonly logp: tf.Tensor;
   /** `[B]`, nats, under the distribution that was drawn from. */
   readonly behaviourLogp: tf.Tensor;
+  /** `[B, k]` int32, likeliest first; only when alternatives were asked for. */
+  readonly topTokens?: tf.Tensor;
+  /** `[B, k]`, nats, under the scores as they came. */
+  readonly topLogp?: tf.Tensor;
 }
 
 const at = (rows: tf.Tensor, token: tf.Tensor): tf.Tensor =>
@@ -83,6 +89,13 @@ const draw = (probabilities: tf.Tensor, uniforms: tf.Tensor): tf.Tensor => {
   return tf.add(tf.mul(chunk, tf.scalar(size, "int32")), within);
 };
 
+/** The likeliest tokens, when they were asked for. */
+const likeliest = (own: tf.Tensor, count: number): Pick<Choice, "topTokens" | "topLogp"> => {
+  if (count === 0) return {};
+  const { values, indices } = tf.topk(own, Math.min(count, own.shape[1] ?? 1), true);
+  return { topTokens: indices, topLogp: values };
+};
+
 /**
  * Chooses a token for each row.
  *
@@ -97,14 +110,15 @@ export const chooseToken = (
   settings: ChoiceSettings,
 ): Choice => {
   const own = tf.logSoftmax(logits);
+  const told = likeliest(own, settings.alternatives ?? 0);
   const scores = seen === undefined ? logits : penalised(logits, seen, settings.repetitionPenalty);
   if (settings.temperature === 0) {
     const token = tf.argMax(scores, -1);
-    return { token, logp: at(own, token), behaviourLogp: tf.zeros([logits.shape[0] ?? 0]) };
+    return { token, logp: at(own, token), behaviourLogp: tf.zeros([logits.shape[0] ?? 0]), ...told };
   }
   const untouched = seen === undefined && settings.temperature === 1;
   const kept = cut(untouched ? scores : tf.div(scores, settings.temperature), settings);
   const behaviour = kept === logits ? own : tf.logSoftmax(kept);
   const token = draw(tf.exp(behaviour), uniforms);
-  return { token, logp: at(own, token), behaviourLogp: at(behaviour, token) };
+  return { token, logp: at(own, token), behaviourLogp: at(behaviour, token), ...told };
 };

@@ -38,6 +38,9 @@ export interface StepResult {
   readonly token: Int32Array;
   readonly logp: Float32Array;
   readonly behaviourLogp: Float32Array;
+  /** `[B, k]`, with alternatives. */
+  readonly topTokens?: Int32Array;
+  readonly topLogp?: Float32Array;
   readonly keys: Float32Array;
   readonly values: Float32Array;
 }
@@ -78,14 +81,9 @@ export const compileGraphs = <P>(engine: Engine, decoder: Decoder<P>): Graphs<Gi
         { keys: [...keys], values: [...values] },
         settings as Given<ChoiceSettings>,
       );
-      const read = async (name: keyof typeof made) => (await engine.read(made[name])).data;
-      const result = {
-        token: (await read("token")) as Int32Array,
-        logp: (await read("logp")) as Float32Array,
-        behaviourLogp: (await read("behaviourLogp")) as Float32Array,
-        keys: (await read("newKeys")) as Float32Array,
-        values: (await read("newValues")) as Float32Array,
-      };
+      const told = Object.entries(made).map(async ([name, x]) => [name, (await engine.read(x)).data] as const);
+      const { newKeys, newValues, ...rest } = Object.fromEntries(await Promise.all(told));
+      const result = { ...rest, keys: newKeys, values: newValues } as unknown as StepResult;
       engine.dispose(made);
       return result;
     },

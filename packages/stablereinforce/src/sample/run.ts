@@ -127,6 +127,11 @@ const advance = (sequence: Sequence, made: StepResult, row: number): void => {
   sequence.tokens.push(token);
   sequence.logp.push(made.logp[row] as number);
   sequence.behaviourLogp.push(made.behaviourLogp[row] as number);
+  if (made.topTokens !== undefined && made.topLogp !== undefined) {
+    const k = made.topTokens.length / made.token.length;
+    const [tokens, logp] = [made.topTokens, made.topLogp].map((x) => Array.from(x.subarray(row * k, row * k + k)));
+    sequence.alternatives.push({ tokens: tokens as number[], logp: logp as number[] });
+  }
   sequence.position++;
   sequence.last = token;
   if (sequence.seen !== null) sequence.seen[token] = 1;
@@ -150,8 +155,8 @@ const retire = <P>(run: Run<P>): void => {
 const step = async <P>(machine: Machine<P>, run: Run<P>): Promise<void> => {
   fitCache(machine, run, run.active);
   const inputs = stepInputs(machine, run);
-  const { temperature, topK, topP, repetitionPenalty } = run.plan;
-  const settings = { temperature, topK, topP, repetitionPenalty };
+  const { temperature, topK, topP, repetitionPenalty, alternatives } = run.plan;
+  const settings = { temperature, topK, topP, repetitionPenalty, alternatives };
   const made = await machine.graphs.decode(run.params, inputs, run.cache, settings);
   const positions = inputs.filled.data as Int32Array;
   writeRows(run.cache, { keys: made.keys, values: made.values, positions }, run.active.length);

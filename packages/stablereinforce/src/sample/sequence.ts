@@ -2,7 +2,7 @@
 import { ConfigError } from "@r1reward/core";
 import type { ChoiceSettings } from "./choose.ts";
 import { uniformStream } from "./random.ts";
-import type { Completion, SampleOptions, SamplePrompt } from "./types.ts";
+import type { Alternatives, Completion, SampleOptions, SamplePrompt } from "./types.ts";
 
 /** A sequence: what was sampled so far and where it stands in its prompt's cache. */
 export interface Sequence {
@@ -15,6 +15,7 @@ export interface Sequence {
   readonly tokens: number[];
   readonly logp: number[];
   readonly behaviourLogp: number[];
+  readonly alternatives: Alternatives[];
   /** Filled places of the cache. */
   position: number;
   /** Added to the place of a token to get its rotary position. */
@@ -38,19 +39,21 @@ const require = (holds: boolean, field: string, expected: string, got: unknown):
 
 /** Checks options. Throws `ConfigError` naming the field. */
 export const planOf = (options: SampleOptions, vocab: number): Plan => {
-  const { maxTokens, temperature = 1, topK = 0, topP = 1, repetitionPenalty = 1 } = options;
+  const { maxTokens, temperature = 1, topK = 0, topP = 1, repetitionPenalty = 1, alternatives = 0 } = options;
   require(Number.isSafeInteger(maxTokens) && maxTokens > 0, "maxTokens", "a positive whole number", maxTokens);
   require(temperature >= 0 && temperature < Infinity, "temperature", "0 or more", temperature);
   require(Number.isSafeInteger(topK) && topK >= 0, "topK", "a whole number of at least 0", topK);
   require(topP > 0 && topP <= 1, "topP", "a number above 0 and up to 1", topP);
   require(repetitionPenalty > 0 && repetitionPenalty < Infinity, "repetitionPenalty", "above 0", repetitionPenalty);
+  require(Number.isSafeInteger(alternatives) && alternatives >= 0, "alternatives", "a whole number", alternatives);
   const stops = options.stopTokens ?? [];
   require(stops.every(
     (id) => Number.isInteger(id) && id >= 0 && id < vocab,
   ), "stopTokens", `ids below ${vocab}`, stops);
   const stopSequences = options.stopSequences ?? [];
   require(stopSequences.every((ids) => ids.length > 0), "stopSequences", "no empty sequence", "one");
-  return { maxTokens, temperature, topK, topP, repetitionPenalty, stopTokens: new Set(stops), stopSequences };
+  const choice = { temperature, topK, topP, repetitionPenalty, alternatives };
+  return { maxTokens, ...choice, stopTokens: new Set(stops), stopSequences };
 };
 
 const checkPrompt = (prompt: SamplePrompt, index: number, vocab: number): void => {
@@ -83,6 +86,7 @@ export const sequencesOf = (prompts: readonly SamplePrompt[], plan: Plan, vocab:
         tokens: [],
         logp: [],
         behaviourLogp: [],
+        alternatives: [],
         position: prompt.tokens.length - 1,
         offset: prompt.offset ?? 0,
         last: prompt.tokens[prompt.tokens.length - 1] as number,
@@ -110,5 +114,6 @@ export const completionOf = (sequence: Sequence, finish: Completion["finish"]): 
   tokens: Int32Array.from(sequence.tokens),
   logp: Float32Array.from(sequence.logp),
   behaviourLogp: Float32Array.from(sequence.behaviourLogp),
+  ...(sequence.alternatives.length === 0 ? {} : { alternatives: sequence.alternatives }),
   finish,
 });

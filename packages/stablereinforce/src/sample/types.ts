@@ -40,7 +40,16 @@ export interface SampleOptions {
   readonly stopTokens?: readonly number[] | undefined;
   /** A sequence ends when its new tokens end with any of these; they are part of the result. */
   readonly stopSequences?: readonly (readonly number[])[] | undefined;
+  /** How many of the likeliest tokens to tell at every place. Default 0. */
+  readonly alternatives?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** The likeliest tokens at a place, likeliest first. */
+export interface Alternatives {
+  readonly tokens: readonly number[];
+  /** Nats, under the model itself. */
+  readonly logp: readonly number[];
 }
 
 /** One sampled sequence. */
@@ -51,6 +60,8 @@ export interface Completion {
   readonly logp: Float32Array;
   /** Log-probability in nats of each token under the distribution it was drawn from; 0 when temperature is 0. */
   readonly behaviourLogp: Float32Array;
+  /** For each token, when they were asked for. */
+  readonly alternatives?: readonly Alternatives[] | undefined;
   readonly finish: "stop" | "length";
 }
 
