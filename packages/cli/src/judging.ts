@@ -18,6 +18,7 @@ import {
 } from "@r1reward/core";
 import { diskCache, nodeMedia } from "@r1reward/core/node";
 import { shapesProtocol } from "@r1reward/core/shapes";
+import { isLocal, openLocal, type OpenModel } from "./local-model.ts";
 import { apiKeyFrom, defaultCacheFolder, flagError, type JudgeFlags } from "./options.ts";
 
 /** A judge with what must be closed after use. */
@@ -88,7 +89,20 @@ const openModel = (flags: JudgeFlags, baseURL: readonly string[], model: string)
     concurrency: { max: flags.concurrency },
   });
 
-const modelJudge = async (flags: JudgeFlags, baseURL: readonly string[], model: string): Promise<OpenJudge> => {
+/** What tells the weights of a folder apart. A server is known by its model's name alone. */
+const weightsOf = ({ revision, fingerprint }: OpenModel): readonly string[] =>
+  revision === undefined ? [] : [revision, fingerprint ?? ""];
+
+const samplingOf = (flags: JudgeFlags) => {
+  const perOrder = (flags.votes ?? 2) / (flags.orders === "both" ? 2 : 1);
+  return {
+    temperature: flags.temperature ?? (perOrder > 1 ? 1 : 0),
+    maxTokens: flags.maxTokens,
+    seed: flags.seed,
+  };
+};
+
+const modelJudge = async (flags: JudgeFlags, open: () => Promise<OpenModel>): Promise<OpenJudge> => {
   const owned: AsyncDisposable[] = [];
   const own = <T extends AsyncDisposable>(resource: T): T => (owned.push(resource), resource);
   const protocol = protocolNamed(flags.protocol);
@@ -104,18 +118,17 @@ const modelJudge = async (flags: JudgeFlags, baseURL: readonly string[], model: 
     flags.cache === false
       ? undefined
       : own(await diskCache(typeof flags.cache === "string" ? flags.cache : defaultCacheFolder()));
-  const client = own(openModel(flags, baseURL, model));
-  const perOrder = (flags.votes ?? 2) / (flags.orders === "both" ? 2 : 1);
-  const sampling = {
-    temperature: flags.temperature ?? (perOrder > 1 ? 1 : 0),
-    maxTokens: flags.maxTokens,
-    seed: flags.seed,
-  };
+  const client = await open().catch(async (error: unknown) => {
+    await closeAll(owned);
+    throw error;
+  });
+  owned.push(client);
+  const sampling = samplingOf(flags);
   const judge = judgeWith(client, protocol, { media, sampling, ...(cache === undefined ? {} : { cache }) });
   return {
     judge,
     usesModel: true,
-    fingerprint: JSON.stringify([judge.name, sampling, media.fingerprint]),
+    fingerprint: JSON.stringify([judge.name, sampling, media.fingerprint, ...weightsOf(client)]),
     cache,
     [Symbol.asyncDispose]: () => closeAll(owned),
   };
@@ -135,15 +148,17 @@ export const onlyModelOf = async (baseURL: readonly string[], signal: AbortSigna
 
 /**
  * Opens the judge that the flags name.
- * @throws ConfigError when they name none, two, or one that does not exist.
+ * @throws ConfigError when they name none, two, or one that does not exist; CheckpointError for a folder that cannot be read
  */
 export const openJudge = async (flags: JudgeFlags, signal: AbortSignal): Promise<OpenJudge> => {
   if (flags.judge !== undefined) return builtIn(baselineNamed(flags.judge, flags.seed));
-  if (flags.baseUrl === undefined || flags.baseUrl.length === 0) {
-    throw flagError(
-      "--judge",
-      "expected a built-in judge, or a server: --base-url http://localhost:8000/v1 (or R1REWARD_BASE_URL)",
-    );
+  if (await isLocal(flags)) return modelJudge(flags, () => openLocal(flags, signal));
+  const { baseUrl = [] } = flags;
+  if (baseUrl.length === 0) {
+    const wanted = "expected a built-in judge, or a server: --base-url http://localhost:8000/v1 (or R1REWARD_BASE_URL)";
+    if (flags.model === undefined) throw flagError("--judge", `${wanted}, or a model's folder: --model ./folder`);
+    throw flagError("--model", `expected a folder, or a server that has "${flags.model}": --base-url …`);
   }
-  return modelJudge(flags, flags.baseUrl, flags.model ?? (await onlyModelOf(flags.baseUrl, signal)));
+  const model = flags.model ?? (await onlyModelOf(baseUrl, signal));
+  return modelJudge(flags, () => Promise.resolve(openModel(flags, baseUrl, model)));
 };

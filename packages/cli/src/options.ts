@@ -66,7 +66,10 @@ export const addServerFlags = (command: Command): Command =>
         .env("R1REWARD_BASE_URL"),
     )
     .addOption(
-      new Option("-m, --model <name>", "model on that server (default: the only one it serves)").env("R1REWARD_MODEL"),
+      new Option(
+        "-m, --model <name>",
+        "model on that server (default: the only one it serves), or a folder of Qwen2.5-VL weights to run here: ./folder",
+      ).env("R1REWARD_MODEL"),
     );
 
 /** Adds the flags that choose and tune a judge. */
