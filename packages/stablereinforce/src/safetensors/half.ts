@@ -1,8 +1,5 @@
 /** bfloat16 and IEEE half precision, from and to float32. Rounding is to nearest, ties to even; NaN stays NaN. */
 
-const scratchFloat = new Float32Array(1);
-const scratchBits = new Uint32Array(scratchFloat.buffer);
-
 /** Float32 values of raw bfloat16 patterns. Exact: bfloat16 is the upper half of a float32. */
 export const bf16ToFloat32 = (raw: Uint16Array): Float32Array => {
   const bits = new Uint32Array(raw.length);
@@ -32,10 +29,13 @@ const halfBitsToFloat = (half: number): number => {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 };
 
+const halfTable: { values?: Float32Array } = {};
+
 /** Float32 values of raw half-precision patterns, subnormals included. Exact. */
 export const f16ToFloat32 = (raw: Uint16Array): Float32Array => {
+  const table = (halfTable.values ??= Float32Array.from({ length: 65_536 }, (_, half) => halfBitsToFloat(half)));
   const values = new Float32Array(raw.length);
-  for (let i = 0; i < raw.length; i++) values[i] = halfBitsToFloat(raw[i] as number);
+  for (let i = 0; i < raw.length; i++) values[i] = table[raw[i] as number] as number;
   return values;
 };
 
@@ -60,10 +60,8 @@ const floatBitsToHalf = (b: number): number => {
 
 /** Raw half-precision patterns nearest to the given values, subnormals included. */
 export const float32ToF16 = (values: Float32Array): Uint16Array => {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const raw = new Uint16Array(values.length);
-  for (let i = 0; i < values.length; i++) {
-    scratchFloat[0] = values[i] as number;
-    raw[i] = floatBitsToHalf(scratchBits[0] as number);
-  }
+  for (let i = 0; i < bits.length; i++) raw[i] = floatBitsToHalf(bits[i] as number);
   return raw;
 };
