@@ -96,6 +96,18 @@ const histogramLines = (name: string, { labels, counts, sum }: Durations): reado
 
 const shown = (value: number): string => (Number.isNaN(value) ? "NaN" : String(value));
 
+const familyLines = (name: string, family: Family, read: (() => number) | undefined): readonly string[] => {
+  const { kind, help, series: values, durations } = family;
+  if (kind === "gauge" && read === undefined) return [];
+  return [
+    `# HELP r1reward_${name} ${help}`,
+    `# TYPE r1reward_${name} ${kind}`,
+    ...(read === undefined ? [] : [`r1reward_${name} ${shown(read())}`]),
+    ...[...values].map(([key, value]) => `r1reward_${name}${key} ${shown(value)}`),
+    ...[...durations.values()].flatMap((own) => histogramLines(`r1reward_${name}`, own)),
+  ];
+};
+
 /** Numbers of one server. */
 export const createMetrics = (): Metrics => {
   const families = new Map<string, Family>(
@@ -125,17 +137,7 @@ export const createMetrics = (): Metrics => {
     },
     gauge: (name, read) => void gauges.set(name, read),
     total: (name) => [...families.get(name)!.series.values()].reduce((sum, value) => sum + value, 0),
-    render() {
-      const lines: string[] = [];
-      for (const [name, { kind, help, series: values, durations }] of families) {
-        const read = gauges.get(name);
-        if (kind === "gauge" && read === undefined) continue;
-        lines.push(`# HELP r1reward_${name} ${help}`, `# TYPE r1reward_${name} ${kind}`);
-        if (read !== undefined) lines.push(`r1reward_${name} ${shown(read())}`);
-        for (const [key, value] of values) lines.push(`r1reward_${name}${key} ${shown(value)}`);
-        for (const own of durations.values()) lines.push(...histogramLines(`r1reward_${name}`, own));
-      }
-      return `${lines.join("\n")}\n`;
-    },
+    render: () =>
+      `${[...families].flatMap(([name, family]) => familyLines(name, family, gauges.get(name))).join("\n")}\n`,
   };
 };

@@ -76,6 +76,8 @@ const emitter =
 const watchEnd = (response: ServerResponse) => {
   const gone = new AbortController();
   const ends: ((delivered: boolean) => void)[] = [];
+  // The client may have left while its body was read: nobody will say so again.
+  if (response.destroyed) gone.abort();
   response.once("close", () => {
     if (!response.writableFinished) gone.abort();
     for (const end of ends) end(response.writableFinished);
