@@ -4,7 +4,7 @@
 // Ours samples with one worker of one thread for each core ("workers"), and, as a second row, with the engine that trains ("engine").
 // Both sides make one update for each rollout batch and take log π_old from it. CPU time is that of the whole process, all threads.
 //
-//   npm run bench:update -- [--quick] [--json] [--rounds 3] [--steps 6] [--threads n] [--python .venv/bin/python]
+//   npm run bench:update -- [--quick] [--json] [--rounds 3] [--steps 6] [--threads n] [--micro-batch 16] [--python .venv/bin/python]
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, tmpdir } from "node:os";
@@ -39,6 +39,8 @@ const model = {
   tiedEmbeddings: true,
 };
 const task = { prompts: 8, promptTokens: 16, generations: 8, newTokens: 64, learningRate: 1e-3, seed: 1 };
+/** Rows in a graph at a time, on both sides; all 64 by default. */
+if (flags["micro-batch"] !== undefined) task.microBatch = Number(flags["micro-batch"]);
 
 const median = (xs) => [...xs].sort((a, b) => a - b)[Math.floor(xs.length / 2)];
 
@@ -137,7 +139,7 @@ const measureOurs = async (kind) => {
     finalLearningRate: 1,
   };
   const reward = defineReward({ name: "even", score: watch.sync("reward", ({ text }) => evenShare(text)) });
-  const microBatch = flags["micro-batch"] === undefined ? undefined : Number(flags["micro-batch"]);
+  const { microBatch } = task;
   const rows = [];
   let cpu = cpuMs();
   for await (const step of sr.trainStableReinforce({
