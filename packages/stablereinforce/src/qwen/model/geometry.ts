@@ -2,6 +2,7 @@
 import { ConfigError } from "@r1reward/core";
 import type { HostTensor } from "../../engine/tensor.ts";
 import type { Grid } from "../inputs/types.ts";
+import { frameCumulative, visionPositions, windowIndex } from "../inputs/window.ts";
 import type { QwenConfig, QwenVisionConfig, VisionGeometry, VisionInputs } from "./types.ts";
 
 const int32 = (data: Int32Array, shape: readonly number[]): HostTensor => ({ data, shape, dtype: "int32" });
@@ -21,56 +22,9 @@ const checkGrid = (grid: Grid, v: QwenVisionConfig): void => {
   throw new ConfigError(`grid: expected rows and columns in multiples of ${v.mergeSize}, got [${grid.join(", ")}]`);
 };
 
-/** Merged patches of each window of a frame, row after row: places in the frame. Windows at the edges may be smaller. */
-const windowsOfFrame = (rows: number, columns: number, side: number): number[][] => {
-  const windows: number[][] = [];
-  for (let top = 0; top < rows; top += side) {
-    for (let left = 0; left < columns; left += side) {
-      const height = Math.min(side, rows - top);
-      const width = Math.min(side, columns - left);
-      windows.push(
-        Array.from({ length: height * width }, (_, i) => {
-          return (top + Math.floor(i / width)) * columns + left + (i % width);
-        }),
-      );
-    }
-  }
-  return windows;
-};
-
-/** The merged patches in window order, and how many patches each window and each frame has. */
-interface Order {
-  readonly index: number[];
-  readonly windows: number[];
-  readonly frames: number[];
-}
-
-const orderOf = (grids: readonly Grid[], v: QwenVisionConfig): Order => {
-  const side = Math.floor(v.windowSize / v.mergeSize / v.patchSize);
-  const unit = v.mergeSize ** 2;
-  const order: Order = { index: [], windows: [], frames: [] };
-  for (const [frames, rows, columns] of grids) {
-    const windows = windowsOfFrame(rows / v.mergeSize, columns / v.mergeSize, side);
-    for (let frame = 0; frame < frames; frame++) {
-      const offset = order.index.length;
-      for (const window of windows) order.windows.push(window.length * unit);
-      order.index.push(...windows.flat().map((place) => place + offset));
-      order.frames.push(rows * columns);
-    }
-  }
-  return order;
-};
-
-/** Row and column of every patch of a frame, merged patches together: `[rows · columns]` each. */
-const positionsOfFrame = (rows: number, columns: number, merge: number): { row: number; column: number }[] =>
-  Array.from({ length: rows * columns }, (_, i) => {
-    const [inside, block] = [i % merge ** 2, Math.floor(i / merge ** 2)];
-    const across = columns / merge;
-    return {
-      row: Math.floor(block / across) * merge + Math.floor(inside / merge),
-      column: (block % across) * merge + (inside % merge),
-    };
-  });
+/** Lengths of the spans between cumulative sums. */
+const lengthsOf = (cumulative: Int32Array): number[] =>
+  Array.from(cumulative.subarray(1), (to, i) => to - (cumulative[i] as number));
 
 /** Groups one after another, as a table of places with −1 where a group is smaller. */
 const tableOf = (sizes: readonly number[], count: number): { table: HostTensor; slots: HostTensor | undefined } => {
@@ -126,11 +80,12 @@ export const visionGeometry = (
   if (count < real || count % unit !== 0) {
     throw new ConfigError(`patches: expected a multiple of ${unit} that is at least ${real}, got ${count}`);
   }
-  const order = orderOf(grids, v);
+  const order = windowIndex(grids, v);
   const index = Int32Array.from({ length: count / unit }, (_, i) => order.index[i] ?? i);
   const inverse = new Int32Array(index.length);
   index.forEach((group, place) => void (inverse[group] = place));
-  const [windows, frames] = [tableOf(order.windows, count), tableOf(order.frames, count)];
+  const windows = tableOf(lengthsOf(order.cumulative), count);
+  const frames = tableOf(lengthsOf(frameCumulative(grids)), count);
   return {
     patchPositions: patchPositions(grids, index, [count, v.mergeSize]),
     windowIndex: int32(index, [index.length]),
@@ -148,17 +103,14 @@ const patchPositions = (
   index: Int32Array,
   [count, merge]: readonly [number, number],
 ): HostTensor => {
-  const natural = grids.flatMap(([frames, rows, columns]) => {
-    const frame = positionsOfFrame(rows, columns, merge);
-    return Array.from({ length: frames }, () => frame).flat();
-  });
+  const natural = visionPositions(grids, merge);
   const data = new Int32Array(2 * count);
   const unit = merge ** 2;
   index.forEach((group, place) => {
     for (let i = 0; i < unit; i++) {
-      const position = natural[group * unit + i];
-      data[place * unit + i] = position?.row ?? 0;
-      data[count + place * unit + i] = position?.column ?? 0;
+      const [from, to] = [2 * (group * unit + i), place * unit + i];
+      data[to] = natural[from] ?? 0;
+      data[count + to] = natural[from + 1] ?? 0;
     }
   });
   return int32(data, [2, count]);
