@@ -12,7 +12,7 @@ export {
   type QwenInputsEncoder,
   type QwenInputsOptions,
 } from "./qwen-inputs.ts";
-export { resizeBicubic, type RgbImage } from "./resample.ts";
+export { currentPillow, firstPillow, resizeBicubic, type PassOrder, type RgbImage } from "./resample.ts";
 export {
   currentRope,
   firstRope,

@@ -49,7 +49,8 @@ const onWhite = (data: PixelImage["data"], pixels: number, step: 2 | 4): Uint8Ar
 };
 
 /**
- * RGB bytes of a picture; transparency shows white, as in `qwen-vl-utils`. RGB pixels are not copied.
+ * RGB bytes of a picture; transparency shows white, as in transformers 5 (`qwen-vl-utils` does so for RGBA alone). RGB pixels
+ * are not copied.
  *
  * @throws MediaError `malformed` when size and data do not fit
  */

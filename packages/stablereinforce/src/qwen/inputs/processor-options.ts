@@ -1,5 +1,6 @@
 /** `preprocessor_config.json` and the defaults. */
 import { ConfigError } from "@r1reward/core";
+import { currentPillow } from "./resample.ts";
 import type { ProcessorOptions, QwenProcessor } from "./types.ts";
 
 /** Options with every default filled in. */
@@ -46,6 +47,7 @@ export const processorOptions = (options: ProcessorOptions): ResolvedProcessorOp
     mean: triple("mean", options.mean ?? CLIP_MEAN, () => true),
     std: triple("std", options.std ?? CLIP_STD, (n) => n > 0),
     resize,
+    passes: options.passes ?? currentPillow,
   };
 };
 

@@ -74,7 +74,7 @@ export const qwenProcessor = (options: ProcessorOptions = {}): QwenProcessor => 
     const sizes = steps(pixels.height, pixels.width, budget, isReference);
     const start = toRgb(pixels, where);
     return {
-      ...sizes.reduce<RgbImage>((image, size) => resizeBicubic(image, size.height, size.width), start),
+      ...sizes.reduce<RgbImage>((image, size) => resizeBicubic(image, size, resolved.passes), start),
       channels: 3,
     };
   };

@@ -3,7 +3,7 @@
  * one along columns, weights in fixed point, rounded to a byte after each pass (Pillow, `src/libImaging/Resample.c`).
  * The model was trained and evaluated on such pixels, so the rounding belongs to the interface.
  */
-import { ConfigError } from "@r1reward/core";
+import { ConfigError, type ImageSize } from "@r1reward/core";
 
 const CHANNELS = 3;
 /** Fixed point: 32 bits less 8 of a pixel less 2 for overshoot. */
@@ -105,18 +105,37 @@ export interface RgbImage {
   readonly data: Uint8Array;
 }
 
+/** Which pass comes first. It decides about the last bit of some pixels, because each pass rounds. */
+export type PassOrder = (from: ImageSize, to: ImageSize) => "rows" | "columns";
+
+/** Pillow 13, found by asking it about 5,900 pairs of sizes: columns first where that makes the picture lower fast. */
+export const currentPillow: PassOrder = (from, to) => {
+  const lower = from.height - to.height;
+  return lower > 0 && lower > 2 * (from.width - to.width) ? "columns" : "rows";
+};
+
+/** Pillow before 13, with which the paper's model was trained and evaluated: rows first, always. */
+export const firstPillow: PassOrder = () => "rows";
+
 /**
  * Resizes RGB bytes exactly as Pillow's bicubic filter does. The same size gives the same bytes.
  *
  * @throws ConfigError when a size is not a positive integer
  */
-export const resizeBicubic = (image: RgbImage, height: number, width: number): RgbImage => {
+export const resizeBicubic = (image: RgbImage, to: ImageSize, order: PassOrder = currentPillow): RgbImage => {
+  const { height, width } = to;
   for (const side of [height, width]) {
     if (!(Number.isSafeInteger(side) && side > 0)) {
       throw new ConfigError(`resizeBicubic: expected positive integers, got ${width}×${height}`);
     }
   }
-  const wide = image.width === width ? image.data : alongRows(image.data, image.height, image.width, width);
-  const data = image.height === height ? wide : alongColumns(wide, image.height, width * CHANNELS, height);
-  return { width, height, data };
+  const rows = ({ data, ...from }: RgbImage): RgbImage =>
+    from.width === width
+      ? { ...from, data }
+      : { ...from, width, data: alongRows(data, from.height, from.width, width) };
+  const columns = ({ data, ...from }: RgbImage): RgbImage =>
+    from.height === height
+      ? { ...from, data }
+      : { ...from, height, data: alongColumns(data, from.height, from.width * CHANNELS, height) };
+  return order(image, to) === "rows" ? columns(rows(image)) : rows(columns(image));
 };

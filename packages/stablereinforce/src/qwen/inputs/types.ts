@@ -5,6 +5,7 @@
  *            ↘ token ids with one pad per merged patch → positions
  */
 import type { CallOptions } from "@r1reward/core";
+import type { PassOrder } from "./resample.ts";
 
 /** Patches of an image or video: `[time, height, width]`; height and width are multiples of the merge size. */
 export type Grid = readonly [t: number, h: number, w: number];
@@ -89,4 +90,6 @@ export interface ProcessorOptions {
   readonly std?: readonly [number, number, number] | undefined;
   /** `once`: as transformers' processor alone. `reference`: after the resize of `qwen-vl-utils`, as the paper's evaluation. */
   readonly resize?: "once" | "reference" | undefined;
+  /** Which pass of a resize comes first. Default `currentPillow`; `firstPillow` is what the paper's model was trained with. */
+  readonly passes?: PassOrder | undefined;
 }
