@@ -54,7 +54,7 @@ export const reinforce = {
 export const adam = { beta1: 0.9, beta2: 0.98, weightDecay: 0.01 };
 
 /** What is measured: scenes that no stage has seen. */
-export const measure = { seed: 14, pairs: 500, votePairs: 200, votes: [5, 15], maxTokens: 128 };
+export const measure = { seed: 14, pairs: 400, votePairs: 100, votes: [5, 15], maxTokens: 128 };
 
 /** What the vocabulary is learnt from. */
 export function* texts() {

@@ -6,7 +6,15 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { r1Reward } from "@r1reward/core";
 import { shapesPair, shapesProtocol } from "@r1reward/core/shapes";
-import { createEngine, evaluatePolicy, presets, promptsOf, runRl, runSft } from "@r1reward/stablereinforce";
+import {
+  createEngine,
+  evaluatePolicy,
+  loadCheckpoint,
+  presets,
+  promptsOf,
+  runRl,
+  runSft,
+} from "@r1reward/stablereinforce";
 import { freshQwen, stageFolder } from "@r1reward/stablereinforce/node";
 import * as recipe from "./recipe.mjs";
 import { learnWords } from "./words.mjs";
@@ -62,6 +70,9 @@ const sft = (stage, { steps, batch, learningRate }, examples, weights) =>
   );
 
 const named = await timed("words", async () => {
+  // The next stage's checkpoints hold what was learnt here.
+  const begun = await loadCheckpoint(folderOf("perception").store);
+  if (begun !== null) return { weights: fresh, status: "finished", step: recipe.words.steps };
   const steps = scaled(recipe.words.steps, 2);
   const tellWords = (step, loss) => console.log(`words ${step}: loss ${loss.toFixed(4)}`);
   const made = { engine, model, weights: fresh, recipe: recipe.words, adam: recipe.adam, steps, tell: tellWords };
@@ -95,11 +106,13 @@ const reinforced = await timed("reinforce", () =>
   }),
 );
 
+await model.save(join(flags.out, "model"), reinforced.weights, { dtype: "F16", overwrite: true });
+
 const results = {};
 const measured = async (name, weights, style, options = {}) => {
   const count = scaled(options.votes === undefined ? measure.pairs : measure.votePairs, 8);
   const held = recipe.heldOut(style, count);
-  const { report, ...told } = await evaluatePolicy({
+  const { report: _report, ...told } = await evaluatePolicy({
     model,
     weights,
     pairs: held,
@@ -120,7 +133,6 @@ for (const votes of [1, ...measure.votes]) {
   await measured(`reinforced, ${votes} votes at temperature 1`, reinforced.weights, "plain", { votes, temperature: 1 });
 }
 
-await model.save(join(flags.out, "model"), reinforced.weights, { dtype: "F16", overwrite: true });
 writeFileSync(join(flags.out, "results.json"), `${JSON.stringify({ parameters, times, results }, null, 2)}\n`);
 await model[Symbol.asyncDispose]();
 await engine[Symbol.asyncDispose]();
