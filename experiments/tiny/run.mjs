@@ -112,7 +112,7 @@ const results = {};
 const measured = async (name, weights, style, options = {}) => {
   const count = scaled(options.votes === undefined ? measure.pairs : measure.votePairs, 8);
   const held = recipe.heldOut(style, count);
-  const { report: _report, ...told } = await evaluatePolicy({
+  const told = await evaluatePolicy({
     model,
     weights,
     pairs: held,
@@ -121,7 +121,7 @@ const measured = async (name, weights, style, options = {}) => {
     batch: 128,
     ...options,
   });
-  results[name] = { style, pairs: count, ...told };
+  results[name] = { style, pairs: count, ...told, report: undefined };
   const shown = `${told.accuracy?.toFixed(4)} [${told.interval95?.map((x) => x.toFixed(3)).join(", ")}]`;
   console.log(`${name}: ${shown} in both orders, one critique ${told.averageAccuracy?.toFixed(4)}, n ${count}`);
 };
