@@ -35,8 +35,11 @@ export interface SampleSettings extends CallOptions {
 
 /** A reply as the policy hands it out: a `Rollout` but for `logpOld`, which the trainer's own forward pass makes. */
 export interface Sampled<Truth = unknown> extends Omit<Rollout<Truth>, "logpOld" | "logpRollout"> {
-  /** `[T]` log-probability of each token at temperature 1 by the program that sampled, nats. */
-  readonly logpRollout: Float32Array;
+  /**
+   * `[T]` log-probability of each token at temperature 1 by the program that sampled, nats. A server may not tell it, or not of the
+   * last token: what is missing counts as the trainer's own.
+   */
+  readonly logpRollout?: Float32Array | undefined;
   /** Index of its request and of its seed in it: replies may come in any order. */
   readonly place: readonly [request: number, seed: number];
 }

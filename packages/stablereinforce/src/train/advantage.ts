@@ -39,12 +39,19 @@ const deferredRows = <Truth>({ settings, seed, progress, oldLogp }: Run<Truth>, 
   return new Set(minibatches(n, settings.trainBatch, [seed, progress.step, 0])[0]);
 };
 
+const samplerLogp = <Truth>({ id, logpRollout, tokens }: Sampled<Truth>): Float32Array => {
+  if (logpRollout?.length === tokens.length) return logpRollout;
+  throw new ConfigError(
+    `oldLogp: "sampler" needs the sampler's log-probability of every token, but reply ${id} came without; say "forward"`,
+  );
+};
+
 const oldLogpOf = async <Truth>(
   { learner, oldLogp }: Run<Truth>,
   rows: readonly Sampled<Truth>[],
   deferred: ReadonlySet<number>,
 ): Promise<readonly Float32Array[]> => {
-  if (oldLogp === "sampler") return rows.map(({ logpRollout }) => logpRollout);
+  if (oldLogp === "sampler") return rows.map(samplerLogp);
   const known = await learner.logp(rows.filter((_, n) => !deferred.has(n)));
   let next = 0;
   return rows.map(({ tokens }, n) =>

@@ -52,11 +52,11 @@ const tokenMean = (rollouts: readonly RatedRollout[], f: (n: number, t: number, 
 export const klOf = (rollouts: readonly RatedRollout[], logpRef: readonly Float32Array[] | undefined): number | null =>
   logpRef === undefined ? null : tokenMean(rollouts, (n, t, old) => old - (logpRef[n]?.[t] as number));
 
-/** NaN where any is. */
+/** Over the tokens of which the sampler told; NaN where any is. */
 const samplerGapOf = (rollouts: readonly RatedRollout[]): number | null => {
   let gap: number | null = null;
   for (const { logpOld, logpRollout } of rollouts) {
-    for (let t = 0; t < logpOld.length; t++) {
+    for (let t = 0; t < Math.min(logpOld.length, logpRollout?.length ?? 0); t++) {
       gap = Math.max(gap ?? 0, Math.abs((logpOld[t] as number) - (logpRollout?.[t] as number)));
     }
   }

@@ -44,7 +44,7 @@ const informative = <Truth>(rated: readonly Rated<Truth>[], tolerance: number | 
   const scored = rated.map((one) => ({
     group: one.sampled.group,
     reward: one.reward.value as number,
-    logpOld: one.sampled.logpRollout,
+    logpOld: one.sampled.logpRollout ?? new Float32Array(one.sampled.tokens.length), // groups and rewards alone decide
     one,
   }));
   return dynamicSampling(scored, { tolerance }).kept.map(({ one }) => one);

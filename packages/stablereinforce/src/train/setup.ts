@@ -1,6 +1,6 @@
 /** The parts of a reinforcement-learning run, put together before its first step. */
 import { ConfigError } from "@r1reward/core";
-import { greater, where, type Tensor2D } from "@tensorflow/tfjs-core";
+import { greater, isNaN, where, type Tensor2D } from "@tensorflow/tfjs-core";
 import { presets, stopGradient, type Recipe, type RunSettings } from "../algorithm/index.ts";
 import type { EngineTensor } from "../engine/tensor.ts";
 import type { Schedule } from "../optim/index.ts";
@@ -41,9 +41,10 @@ export interface Run<Truth> {
 const objectiveOf =
   (recipe: Recipe): Objective =>
   ({ logp, entropy }, columns, total) => {
-    const { logpOld: before, fresh, advantage, mask, logpRef, logpRollout } = columns as Record<string, Tensor2D>;
+    const { logpOld: before, fresh, advantage, mask, logpRef, logpRollout: told } = columns as Record<string, Tensor2D>;
     if (!before || !fresh || !advantage || !mask) throw new ConfigError("minibatch: columns");
     const logpOld: Tensor2D = where(greater(fresh, 0.5), stopGradient(logp), before);
+    const logpRollout = told && (where(isNaN(told), logpOld, told) as Tensor2D); // unknown: as the trainer has it
     return recipe.loss({ logp, logpOld, advantage, mask, logpRef, logpRollout, entropy, total });
   };
 

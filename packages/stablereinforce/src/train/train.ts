@@ -5,6 +5,7 @@
  */
 import { throwIfAborted, type Reward } from "@r1reward/core";
 import type { TokenRow } from "../policy/index.ts";
+import type { Rollout } from "../algorithm/index.ts";
 import { toBatch, type Batch } from "./advantage.ts";
 import type { Minibatch, Update } from "./learner.ts";
 import { minibatches } from "./order.ts";
@@ -27,6 +28,13 @@ const ones = ({ tokens }: TokenRow): Float32Array => new Float32Array(tokens.len
 
 const zeros = ({ tokens }: TokenRow): Float32Array => new Float32Array(tokens.length);
 
+/** What the program that sampled said of each token; NaN where it said nothing. */
+const toldBySampler = ({ tokens, logpRollout = new Float32Array(0) }: Pick<Rollout, "tokens" | "logpRollout">) => {
+  const told = new Float32Array(tokens.length).fill(NaN);
+  told.set(logpRollout.subarray(0, tokens.length));
+  return told;
+};
+
 /** What the loss is given of some rows. Where `fresh` is 1, log π_old is what the update's own forward pass says. */
 const minibatchOf = <Truth>(
   { rows: all, advantages, logpRef }: Batch<Truth>,
@@ -38,7 +46,7 @@ const minibatchOf = <Truth>(
   const columns = {
     logpOld: fresh ? rows.map(zeros) : pick(logpOld),
     fresh: rows.map(fresh ? ones : zeros),
-    logpRollout: rows.map(({ logpRollout }) => logpRollout),
+    logpRollout: rows.map(toldBySampler),
     advantage: pick(advantages),
     mask: rows.map(ones),
   };

@@ -6,7 +6,7 @@ import type { Engine } from "../../engine/types.ts";
 import { goldenModel, numberTokenizer, promptOf, rowsByText, type GoldenReply } from "../policy/golden.test-kit.ts";
 import { localChatModel, type LocalChatModel, type LocalChatOptions } from "./index.ts";
 
-vi.setConfig({ testTimeout: 120_000 }); // many small graphs, each of which is traced and loaded
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 }); // many small graphs, each of which is traced and loaded
 
 const golden = goldenModel("sizes");
 const rows = golden.replies.map(({ row }) => row);

@@ -25,7 +25,7 @@ import {
   type Qwen25VLPolicy,
 } from "./index.ts";
 
-vi.setConfig({ testTimeout: 120_000 }); // many small graphs, each of which is traced and loaded
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 }); // many small graphs, each of which is traced and loaded
 
 let engine: Engine;
 beforeAll(async () => {
@@ -95,7 +95,7 @@ describe("qwen25vl", () => {
     const replies = await sampled(policy, [...golden.replies.keys()]);
     for (const [i, { reply, logp }] of golden.replies.entries()) {
       expect([...(replies[i] as Sampled).tokens]).toEqual(reply);
-      near((replies[i] as Sampled).logpRollout, logp, 1e-4);
+      near((replies[i] as Sampled).logpRollout as Float32Array, logp, 1e-4);
     }
     const rows = golden.replies.map(({ row, reply }) => ({
       promptTokens: row.tokens,
@@ -115,7 +115,7 @@ describe("qwen25vl", () => {
     together.forEach((reply, i) => expect(reply.tokens).toEqual((alone[i] as Sampled).tokens));
     expect(new Set(together.map(({ text }) => text)).size).toBeGreaterThan(2); // seeds differ, so do replies
     const trainer = await trainerLogp(policy, together, 8);
-    together.forEach((reply, i) => near(trainer[i] as Float32Array, reply.logpRollout, 1e-4));
+    together.forEach((reply, i) => near(trainer[i] as Float32Array, reply.logpRollout as Float32Array, 1e-4));
     const apart = await trainerLogp(policy, [together[4] as Sampled], 1);
     near(apart[0] as Float32Array, trainer[4] as Float32Array, 1e-4);
   });
