@@ -111,6 +111,20 @@ describe("slow and broken connections", () => {
     expect(server.stats()).toMatchObject({ groups: 1, held: 0 });
   });
 
+  it("that say that they are done while they are held have not been answered", async () => {
+    const server = await start({ groupSize: 2 });
+    const body = JSON.stringify({ prompt: "Q", response: "q=1", label: null });
+    const { socket, heard } = listening(server.port);
+    socket.end(
+      `POST /slime?key=r HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    await until(() => heard.closed);
+    expect(heard.text).toBe("");
+    const replies = await Promise.all(["q=1", "q=2"].map((answer) => slime(server, "Q", answer)));
+    expect(replies.map((reply) => Math.sign(rewardOf(reply)))).toEqual([-1, 1]);
+    expect(server.stats()).toMatchObject({ groups: 1, held: 0 });
+  });
+
   it("cannot take all that may be held from others", async () => {
     const server = await start({ groupSize: 2, limits: { maxHeldPerClient: 2 } });
     const held = ["A", "B"].map((prompt) => slime(server, prompt, "q=1", "&run=greedy"));

@@ -73,12 +73,16 @@ const emitter =
   };
 
 /** Tells, once, when the exchange is over: was the reply handed over whole? */
-const watchEnd = (response: ServerResponse) => {
+const watchEnd = ({ socket }: IncomingMessage, response: ServerResponse) => {
   const gone = new AbortController();
   const ends: ((delivered: boolean) => void)[] = [];
   // The client may have left while its body was read: nobody will say so again.
   if (response.destroyed) gone.abort();
+  // The end of what the client sends comes some turns before the response is closed, and before whatever it sends elsewhere.
+  const left = (): void => gone.abort();
+  socket.once("end", left);
   response.once("close", () => {
+    socket.off("end", left);
     if (!response.writableFinished) gone.abort();
     for (const end of ends) end(response.writableFinished);
   });
@@ -88,13 +92,17 @@ const watchEnd = (response: ServerResponse) => {
 const serve = async (router: Router, exchange: Exchange, format: WireFormat): Promise<void> => {
   const { request, response, target } = exchange;
   const work = format.decode(await wireRequest(router, exchange, format));
-  const { gone, onEnd } = watchEnd(response);
+  const { gone, onEnd } = watchEnd(request, response);
   const emit = emitter(response);
   const policy = { ...format.hold, ...router.hold[format.name] };
   const client = request.socket.remoteAddress ?? "";
   const run = target.query.get("run")?.slice(0, 256);
   const handled = await handle(router.desk, work, { client, run, format: format.name, policy, gone, emit });
-  if (response.destroyed) return handled.settle(false);
+  if (gone.aborted || response.destroyed) {
+    // What is written to a connection that is half closed would count as delivered.
+    response.destroy();
+    return handled.settle(false);
+  }
   onEnd(handled.settle);
   const { status = 200, body, msgpack = false } = handled.reply;
   router.desk.metrics.add("requests_total", 1, { format: format.name, status: String(status) });
