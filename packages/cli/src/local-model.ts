@@ -1,7 +1,6 @@
-/** A model in a folder, or one that came with the install, run in this process: `--model ./folder`, `--model tiny`. Loaded only when it is asked for. */
+/** A model in a folder, run in this process: `--model ./folder`. Loaded only when it is asked for. */
 import { stat } from "node:fs/promises";
 import type { ChatModel } from "@r1reward/core";
-import { bundledModel } from "./bundled-models.ts";
 import { flagError, type JudgeFlags } from "./options.ts";
 
 /** A model that must be closed. */
@@ -16,12 +15,11 @@ const isFolder = (path: string): Promise<boolean> =>
   );
 
 /**
- * Is the model one of the install, or a folder, rather than a name that a server knows? A path always is (`./judge`, `/models/judge`); a plain name is one
+ * Is the model a folder, rather than a name that a server knows? A path always is (`./judge`, `/models/judge`); a plain name is one
  * when there is no server to ask and a folder of that name.
  */
 export const isLocal = async ({ model, baseUrl = [] }: JudgeFlags): Promise<boolean> => {
   if (model === undefined) return false;
-  if (bundledModel({ model, baseUrl }) !== undefined) return true;
   return looksLikePath(model) || (baseUrl.length === 0 && (await isFolder(model)));
 };
 
@@ -33,7 +31,5 @@ export const openLocal = async (flags: JudgeFlags, signal: AbortSignal): Promise
   const { openLocalModel } = await import("@r1reward/stablereinforce/node"); // a second that no other command should wait
   const { model, maxPixels, concurrency } = flags;
   if (model === undefined) throw flagError("--model", "expected a folder");
-  const bundled = bundledModel(flags);
-  const named = bundled === undefined ? {} : { name: `r1reward-${bundled.name}` };
-  return openLocalModel(bundled?.path ?? model, { maxPixels, maxBatch: Math.min(64, concurrency), signal, ...named });
+  return openLocalModel(model, { maxPixels, maxBatch: Math.min(64, concurrency), signal });
 };
