@@ -4,7 +4,7 @@
 //
 //   npm run bench:load -- [--quick] [--json] [--gigabytes 1] [--rounds 5] [--folder DIR]
 //
-// `ratio` is the folder's time over the plain one's. BF16 and F16 become twice their bytes in memory, which the plain read does not pay.
+// `ratio` is the folder's time over the plain one's; CPU times are given too, for machines that do other things at the time. BF16 and F16 become twice their bytes in memory, which the plain read does not pay.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, openSync, readdirSync, readSync, rmSync, statSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -93,10 +93,12 @@ const plain = (folder) => {
 
 if (flags.child !== undefined) {
   const started = performance.now();
+  const used = process.cpuUsage();
   if (flags.child === "plain") plain(flags.folder);
   else await readQwenFolder(flags.folder);
   const ms = performance.now() - started;
-  console.log(JSON.stringify({ ms, rss: process.resourceUsage().maxRSS * 1024 }));
+  const { user, system } = process.cpuUsage(used);
+  console.log(JSON.stringify({ ms, cpuMs: (user + system) / 1e3, rss: process.resourceUsage().maxRSS * 1024 }));
   process.exit(0);
 }
 
@@ -121,12 +123,16 @@ try {
     await writeQwenFolder(folder, { config, params: weights(config), dtype, maxShardBytes: 4e8 });
     const bytes = qwenSize(config).total * width;
     measure("plain", folder);
-    const times = { plain: [], folder: [] };
+    const [times, cpuTimes] = [
+      { plain: [], folder: [] },
+      { plain: [], folder: [] },
+    ];
     let rss = 0;
     for (let round = 0; round < rounds; round++) {
       for (const child of ["plain", "folder"]) {
-        const { ms, rss: used } = measure(child, folder);
+        const { ms, cpuMs, rss: used } = measure(child, folder);
         times[child].push(ms);
+        cpuTimes[child].push(cpuMs);
         if (child === "folder") rss = Math.max(rss, used);
       }
     }
@@ -137,6 +143,8 @@ try {
       plainMs,
       folderMs,
       ratio: folderMs / plainMs,
+      plainCpuMs: median(cpuTimes.plain),
+      folderCpuMs: median(cpuTimes.folder),
       gigabytesPerSecond: bytes / folderMs / 1e6,
       rss,
     });
