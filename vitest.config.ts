@@ -9,7 +9,10 @@ export default defineConfig({
     alias: [
       { find: "#transport", replacement: at("packages/core/src/model/transport-undici.ts") },
       { find: /^@r1reward\/(core|stablereinforce)$/, replacement: at("packages/$1/src/index.ts") },
-      { find: /^@r1reward\/(core|stablereinforce)\/(node|testing|shapes|prepare)$/, replacement: at("packages/$1/src/$2/index.ts") },
+      {
+        find: /^@r1reward\/(core|stablereinforce)\/(node|testing|shapes|prepare)$/,
+        replacement: at("packages/$1/src/$2/index.ts"),
+      },
       { find: /^@r1reward\/adapters\/([\w-]+)$/, replacement: at("packages/adapters/src/$1/index.ts") },
     ],
   },
