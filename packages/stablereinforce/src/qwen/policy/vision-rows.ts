@@ -64,10 +64,8 @@ const byGrid = (pictures: readonly Picture[]): readonly (readonly Picture[])[] =
   return [...groups.values()];
 };
 
-/** Runs a model's vision tower apart from the rest. */
-export const visionRows = (engine: Engine, model: QwenModel, options: VisionRowsOptions = {}): VisionRows => {
-  const { atOnce = 16, room = 256 * 2 ** 20 } = options;
-  const known = keeper(room);
+/** The compiled tower: pictures of one grid in, the rows of each out. */
+const compileTower = (engine: Engine, model: QwenModel) => {
   const size = model.config.text.hiddenSize;
   const unit = model.config.vision.mergeSize ** 2;
   const tower = engine.compile(
@@ -90,6 +88,14 @@ export const visionRows = (engine: Engine, model: QwenModel, options: VisionRows
       return { picture, rows: data.slice(at, (at += ((t * h * w) / unit) * size)) };
     });
   };
+  return { run, dispose: () => tower.dispose() };
+};
+
+/** Runs a model's vision tower apart from the rest. */
+export const visionRows = (engine: Engine, model: QwenModel, options: VisionRowsOptions = {}): VisionRows => {
+  const { atOnce = 16, room = 256 * 2 ** 20 } = options;
+  const known = keeper(room);
+  const tower = compileTower(engine, model);
   return {
     of: async (params, pictures) => {
       const found = new Map<Picture, Float32Array>();
@@ -101,7 +107,7 @@ export const visionRows = (engine: Engine, model: QwenModel, options: VisionRows
       }
       for (const group of byGrid(missing)) {
         for (let at = 0; at < group.length; at += atOnce) {
-          for (const entry of await run(params, group.slice(at, at + atOnce))) {
+          for (const entry of await tower.run(params, group.slice(at, at + atOnce))) {
             found.set(entry.picture, entry.rows);
             known.add(entry);
           }
