@@ -10,5 +10,6 @@ export default defineConfig({
   format: "esm",
   target: "node20",
   dts: { compilerOptions: { ignoreDeprecations: "6.0" } },
+  external: ["sharp"],
   clean: true,
 });

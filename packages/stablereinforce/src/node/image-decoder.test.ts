@@ -7,6 +7,7 @@ import { toRgb } from "../qwen/inputs/pixels.ts";
 import { portableDecoder } from "../qwen/inputs/portable-decoder.ts";
 import type { PixelImage } from "../qwen/inputs/types.ts";
 import { imageDecoder } from "./image-decoder.ts";
+import { isSharpAbsent } from "./load-sharp.ts";
 
 interface Picture {
   readonly name: string;
@@ -178,20 +179,25 @@ describe("broken pictures are errors that name the picture, never pixels", () =>
 
 describe("without sharp", () => {
   afterEach(() => {
-    vi.doUnmock("sharp");
+    vi.doUnmock("./load-sharp.ts");
     vi.resetModules();
   });
 
   it("the portable decoder stands in", async () => {
     vi.resetModules();
-    vi.doMock("sharp", () => {
-      throw new Error("Could not load the sharp module");
-    });
+    vi.doMock("./load-sharp.ts", () => ({ loadSharp: async () => undefined }));
     const { imageDecoder: fresh } = await import("./image-decoder.ts");
     const png = pictures.find(({ name }) => name === "png-4")!;
     expect(sha(toRgb(await fresh()(bytesOf(png))).data)).toBe(png.sha256);
     await expect(fresh()(bytesOf(pictures.find(({ name }) => name === "gif")!))).rejects.toThrow(
       /optional package sharp/,
     );
+  });
+
+  it("is not the same as with a broken one", () => {
+    expect(isSharpAbsent(Object.assign(new Error("no such package"), { code: "ERR_MODULE_NOT_FOUND" }))).toBe(true);
+    expect(isSharpAbsent(new Error('Could not load the "sharp" module using the linux-x64 runtime'))).toBe(true);
+    expect(isSharpAbsent(new Error('Dynamic require of "fs" is not supported'))).toBe(false);
+    expect(isSharpAbsent(null)).toBe(false);
   });
 });

@@ -1,19 +1,9 @@
 /** Decoding pictures in Node: by sharp where it is installed, else in plain JavaScript. */
-import type { Metadata, Sharp, SharpOptions } from "sharp";
+import type { Metadata } from "sharp";
 import { MediaError, throwIfAborted } from "@r1reward/core";
 import { checkedHeader, portableDecoder, undecodable, type DecoderOptions } from "../qwen/inputs/portable-decoder.ts";
 import type { ImageDecoder, PixelImage } from "../qwen/inputs/types.ts";
-
-type MakeSharp = (input: Uint8Array, options: SharpOptions) => Sharp;
-
-const loadSharp = async (): Promise<MakeSharp | undefined> => {
-  try {
-    return (await import("sharp")).default;
-  } catch {
-    // Absent, or built for another machine: both mean that the portable decoder has to do.
-    return undefined;
-  }
-};
+import { loadSharp, type MakeSharp } from "./load-sharp.ts";
 
 /** libvips would turn 16-bit grey into colours by a curve; Pillow and the portable decoder keep the high byte. */
 const isDeepGrey = ({ space }: Metadata): boolean => space === "grey16";
@@ -33,7 +23,7 @@ const withSharp = async (make: MakeSharp, bytes: Uint8Array, pixels: number): Pr
  * A decoder of PNG, JPEG, WebP and GIF by sharp (libvips, libjpeg-turbo), without turning by EXIF orientation and without
  * colour profiles, as in the reference pipeline. Without sharp it is `portableDecoder`, which reads PNG and JPEG.
  *
- * @throws MediaError naming `where` from the decoder
+ * @throws MediaError naming `where` from the decoder, ConfigError when sharp is there and cannot be loaded
  */
 export const imageDecoder = (options: DecoderOptions = {}): ImageDecoder => {
   const portable = portableDecoder(options);
