@@ -128,7 +128,9 @@ describe("score", () => {
     const out = join(folder, "out.jsonl");
     await writeFile(path, Array.from({ length: 40 }, (_, i) => pair(`p${i}`)).join("\n"));
     const { child, ended } = start(["score", path, "-u", server.url, "-o", out, "-c", "2", "--no-cache"]);
-    setTimeout(() => child.kill("SIGINT"), 1_500);
+    const written = () => readFile(out, "utf8").catch(() => "");
+    while (!(await written()).includes("\n")) await new Promise((resolve) => setTimeout(resolve, 20));
+    child.kill("SIGINT");
     const run = await ended;
     expect(run.code).toBe(130);
     expect(run.stderr).toMatch(/run the same command again to go on/);
@@ -164,6 +166,7 @@ describe("score", () => {
 describe("wrong usage", () => {
   it.each([
     [["score", "-"], /--judge: expected a built-in judge, or a server/],
+    [["score", "-", "-m", "r1-reward"], /--model: expected a folder, or a server that has "r1-reward"/],
     [["score", "-", "-j", "baseline:best"], /--judge: expected baseline:longer/],
     [["score", "-", "-j", "baseline:longer:3"], /--judge: expected/],
     [["score", "-", "-j", "baseline:longer", "--votes", "0"], /whole number ≥ 1/],
@@ -184,6 +187,31 @@ describe("wrong usage", () => {
     const run = await r1reward(["score", join(folder, "no.jsonl"), "-j", "baseline:longer"]);
     expect(run.code).toBe(3);
     expect(run.stderr).toMatch(/no\.jsonl/);
+  });
+});
+
+describe("a model in a folder", () => {
+  it.each<[string, readonly [string, string][], RegExp]>([
+    ["that is not there", [], /expected a folder, there is none/],
+    ["without its files", [["readme.txt", "nothing here"]], /expected a model's folder with config\.json/],
+    [
+      "that is broken",
+      [
+        ["config.json", "{"],
+        ["tokenizer.json", "{"],
+      ],
+      /tokenizer\.json/,
+    ],
+  ])("%s ends with exit code 3 and is named", async (name, files, message) => {
+    const path = join(folder, name.replaceAll(" ", "-"));
+    if (files.length > 0) await mkdir(path);
+    for (const [file, content] of files) await writeFile(join(path, file), content);
+    // the path stands above a server's address that happens to be in the environment
+    const env = { R1REWARD_BASE_URL: "http://127.0.0.1:1" };
+    const run = await r1reward(["score", "-", "--no-cache", "-m", path], { stdin: pair("a"), env });
+    expect(run.stderr).toMatch(message);
+    expect(run.stderr).toContain(path);
+    expect(run.code).toBe(3);
   });
 });
 

@@ -1,8 +1,8 @@
 import { defineReward } from "@r1reward/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { presets } from "../algorithm/index.ts";
+import { corrections, losses, presets } from "../algorithm/index.ts";
 import { createEngine, type Engine, type RuntimeName } from "../engine/index.ts";
-import { banditPolicy, type TrainingPrompt } from "../policy/index.ts";
+import { banditPolicy, type Policy, type TrainingPrompt } from "../policy/index.ts";
 import { trainStableReinforce } from "./train.ts";
 import type { TrainingStep, TrainStableReinforceOptions } from "./types.ts";
 
@@ -46,5 +46,28 @@ describe.each<RuntimeName>(["tfjs-cpu", "onnx-node"])("a bandit on %s", (runtime
     expect(steps[0]?.reward.mean).toBeLessThan(0.6);
     expect(steps.at(-1)?.reward.mean).toBeGreaterThan(0.95);
     expect(engine.liveTensors()).toBe(0);
+  });
+
+  it("takes the trainer's log-probabilities where the sampler told none", async () => {
+    const { paper } = presets;
+    const recipe = { ...paper, loss: losses.ppo({ corrections: [corrections.truncated({ cap: 5 })] }) };
+    const bandit = banditPolicy<number>({ engine, arms: 4, contexts: 3 });
+    const telling = (tell: (logp: Float32Array | undefined) => Float32Array | undefined): Policy<number> => ({
+      ...bandit,
+      sample: async function* (...asked) {
+        for await (const reply of bandit.sample(...asked)) yield { ...reply, logpRollout: tell(reply.logpRollout) };
+      },
+    });
+    const gradients = async (policy: Policy<number>): Promise<(number | null)[]> =>
+      (await finish({ policy, recipe, steps: 2 })).map(({ gradNorm }) => gradNorm);
+    const exact = await gradients(bandit); // it samples with the trainer's own numbers: every weight is 1
+    const silent = await gradients(telling(() => undefined));
+    const off = await gradients(telling((logp) => logp?.map((x) => x - 1))); // π_old / π_rollout = e
+    silent.forEach((norm, i) => expect(norm).toBeCloseTo(exact[i] as number, 5));
+    expect(off[0]).toBeGreaterThan(1.5 * (exact[0] as number));
+    const [step] = await finish({ policy: telling(() => undefined), recipe, steps: 1 });
+    expect(step?.samplerGap).toBeNull();
+    const strict = finish({ policy: telling(() => undefined), recipe, steps: 1, oldLogp: "sampler" });
+    await expect(strict).rejects.toThrow(/oldLogp: "sampler" needs the sampler's log-probability of every token/);
   });
 });

@@ -1,0 +1,106 @@
+import { mkdtemp, readFile, rm, writeFile, mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { deflateSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { inlineMedia, judgeWith, loadMessages } from "@r1reward/core";
+import { shapesDataset, shapesProtocol } from "@r1reward/core/shapes";
+import { createEngine } from "../engine/engine.ts";
+import type { Engine } from "../engine/types.ts";
+import { openLocalModel } from "./open-local-model.ts";
+import { freshQwen } from "./qwen-model.ts";
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+const pairs = [...shapesDataset({ n: 4, seed: 2, deflate: (data) => deflateSync(data) })].map(({ pair }) => pair);
+const media = inlineMedia();
+let engine: Engine;
+let root: string;
+let folder: string;
+
+const fresh = async (path: string, initSeed: number): Promise<void> => {
+  const texts = pairs.flatMap((pair) =>
+    shapesProtocol.prompt(pair).flatMap(({ content }) => content.flatMap((p) => (p.type === "text" ? [p.text] : []))),
+  );
+  const vision = { visionHiddenSize: 16, visionDepth: 2, visionHeads: 2, visionIntermediateSize: 24 };
+  const text = { hiddenSize: 32, layers: 2, heads: 4, kvHeads: 2, intermediateSize: 48, context: 512 };
+  await using made = freshQwen({ engine, size: { ...vision, ...text }, texts, vocabSize: 400, initSeed });
+  await made.save?.(path, made.policy.parameters());
+};
+
+beforeAll(async () => {
+  engine = await createEngine({ runtime: "onnx-node", threads: 1 });
+  root = await mkdtemp(join(tmpdir(), "open-local-"));
+  folder = join(root, "judge");
+  await fresh(folder, 1);
+});
+afterAll(async () => {
+  expect(engine.liveTensors()).toBe(0);
+  await engine[Symbol.asyncDispose]();
+  await rm(root, { recursive: true, force: true });
+});
+
+/** A copy of the folder with some files changed; `null` leaves one out. */
+const changed = async (name: string, files: Readonly<Record<string, string | null>>): Promise<string> => {
+  const path = join(root, name);
+  await mkdir(path);
+  for (const file of ["config.json", "tokenizer.json", "preprocessor_config.json", "model.safetensors"]) {
+    const content = Object.hasOwn(files, file) ? files[file] : await readFile(join(folder, file));
+    if (content !== null && content !== undefined) await writeFile(join(path, file), content);
+  }
+  return path;
+};
+
+describe("openLocalModel", () => {
+  it("judges pairs with pictures, many at once", async () => {
+    await using model = await openLocalModel(folder, { engine });
+    expect(model.name).toBe("judge");
+    expect(model.revision).toMatch(/^[0-9a-f]{16}$/);
+    const judge = judgeWith(model, shapesProtocol, { media, sampling: { temperature: 0, maxTokens: 6 } });
+    const judgments = await Promise.all(
+      pairs.flatMap((pair) => [false, true].map((swapped) => judge.judge(pair, { swapped }))),
+    );
+    // Fresh weights write nothing that can be read, and nothing is made of that.
+    expect(judgments.map(({ verdict }) => verdict.kind)).toEqual(Array.from({ length: 8 }, () => "unreadable"));
+    expect(model.stats()).toMatchObject({ completions: 8, mostAtOnce: 8 });
+    const prompt = await loadMessages(shapesProtocol.prompt(pairs[0] as never), media, { where: "0" });
+    const [alone] = await model.completeMany(prompt, 1, { temperature: 0, maxTokens: 6 });
+    expect(alone?.text).toBe(judgments[0]?.text);
+  });
+
+  it("is another revision with other weights, and the same one when opened again", async () => {
+    const other = join(root, "other");
+    await fresh(other, 2);
+    const revisions: (string | undefined)[] = [];
+    for (const path of [folder, folder, other]) {
+      await using model = await openLocalModel(path, { engine });
+      revisions.push(model.revision);
+    }
+    expect(revisions[0]).toBe(revisions[1]);
+    expect(revisions[0]).not.toBe(revisions[2]);
+  });
+
+  it.each<[string, Readonly<Record<string, string | null>>, RegExp]>([
+    ["no-config", { "config.json": null }, /no-config: expected a model's folder with config\.json/],
+    ["no-tokenizer", { "tokenizer.json": null }, /expected a model's folder with tokenizer\.json/],
+    ["broken-config", { "config.json": "{" }, /broken-config\/config\.json/],
+    ["other-model", { "config.json": '{"model_type":"llama"}' }, /model_type/],
+    ["broken-tokenizer", { "tokenizer.json": "[]" }, /tokenizer/i],
+    ["no-weights", { "model.safetensors": null }, /no-weights/],
+    ["broken-weights", { "model.safetensors": "none" }, /broken-weights/],
+  ])("refuses a folder: %s", async (name, files, message) => {
+    const error = await openLocalModel(await changed(name, files), { engine }).catch((e: unknown) => e);
+    expect((error as Error).message).toMatch(message);
+    expect((error as { code?: string }).code).toMatch(/^R1_(CHECKPOINT|CONFIG)$/);
+  });
+
+  it("refuses what is no folder, and stops when aborted", async () => {
+    const nowhere = openLocalModel(join(root, "nowhere"), { engine });
+    await expect(nowhere).rejects.toThrow(/nowhere: expected a folder, there is none/);
+    await expect(openLocalModel(join(folder, "config.json"), { engine })).rejects.toThrow(
+      /expected a folder, got a file/,
+    );
+    const signal = AbortSignal.abort();
+    await expect(openLocalModel(folder, { engine, signal })).rejects.toMatchObject({ code: "R1_ABORTED" });
+  });
+});
