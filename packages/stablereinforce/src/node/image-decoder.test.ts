@@ -49,47 +49,16 @@ describe("against Pillow", () => {
 
   it.each(cases.filter(([, , , { rgb }]) => rgb !== null))(
     "%s reads %s, not turned",
-    async (decoder, name, decode, picture) => {
+    async (decoder, _, decode, picture) => {
       const image = toRgb(await decode(bytesOf(picture)));
       expect([image.height, image.width]).toEqual(picture.size);
       const { largest, mean } = difference(image.data, new Uint8Array(Buffer.from(picture.rgb!, "base64")));
-      // libjpeg-turbo decodes for Pillow and sharp alike. jpeg-js has another inverse transform and does not smooth colours.
-      const isSubsampled = /420|progressive|exif/.test(name);
-      expect(largest).toBeLessThanOrEqual(decoder === "sharp" ? 1 : isSubsampled ? 40 : 4);
-      expect(mean).toBeLessThan(decoder === "sharp" ? 0.05 : isSubsampled ? 3 : 1);
+      // libjpeg-turbo decodes for Pillow and sharp alike. jpeg-js has another inverse transform and does not smooth colours;
+      // these pictures are ramps, without the edges where that shows.
+      expect(largest).toBeLessThanOrEqual(decoder === "sharp" ? 0 : 4);
+      expect(mean).toBeLessThanOrEqual(decoder === "sharp" ? 0 : 1);
     },
   );
-});
-
-describe("PNG in plain JavaScript is PNG", () => {
-  const make = (image: PixelImage, options: PngOptions): Promise<Buffer> =>
-    sharp(image.data, { raw: { width: image.width, height: image.height, channels: image.channels } })
-      .png(options)
-      .toBuffer();
-
-  it.each([
-    ["interlaced", { progressive: true }],
-    ["interlaced, of 16 colours", { progressive: true, palette: true, colours: 16 }],
-    ["interlaced, of 2 colours", { progressive: true, palette: true, colours: 2 }],
-    ["with filters", { adaptiveFiltering: true }],
-    ["uncompressed", { compressionLevel: 0 }],
-  ] as const)("%s", async (_, options) => {
-    const side = fc.integer({ min: 1, max: 20 });
-    await fc.assert(
-      fc.asyncProperty(
-        side,
-        side,
-        fc.constantFrom(1, 2, 3, 4),
-        fc.constantFrom("noise", "ramp"),
-        async (h, w, channels, kind) => {
-          const bytes = new Uint8Array(await make(pixels(h * w, [h, w, channels], kind), options));
-          const [expected, got] = await Promise.all(decoders.map(([, decode]) => decode(bytes)));
-          expect(toRgb(got!)).toEqual(toRgb(expected!));
-        },
-      ),
-      { numRuns: 25 },
-    );
-  });
 
   it("of 16 bits is its high bytes", async () => {
     const wide = Uint16Array.from({ length: 6 * 5 * 3 }, (_, i) => (i * 7919) & 0xffff);
