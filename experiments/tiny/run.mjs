@@ -37,6 +37,12 @@ const parameters = Object.values(fresh).reduce((sum, { data }) => sum + data.len
 console.log(`${engine.why}; ${parameters} parameters, vocabulary of ${model.tokenizer.vocabSize}`);
 
 const tell = (stage) => (event) => {
+  if (event.kind === "evaluation") {
+    const { accuracy, averageAccuracy, format } = event.evaluation;
+    console.log(
+      `${stage} ${event.step}: right ${accuracy?.toFixed(3)}, one critique ${averageAccuracy?.toFixed(3)}, form ${format.toFixed(3)}`,
+    );
+  }
   if (event.kind !== "step") return;
   const { step, report, alarms } = event;
   if (step % 25 !== 0 && report.kind === "sft") return;
@@ -56,7 +62,16 @@ const timed = async (stage, work) => {
   times[stage] = { seconds: (performance.now() - began) / 1000, status: result.status, step: result.step };
   return result;
 };
-const sft = (stage, { steps, batch, learningRate }, examples, weights) =>
+const watching = (held) => (weights, options) =>
+  evaluatePolicy({
+    model,
+    weights,
+    pairs: recipe.heldOut("plain", held, "val"),
+    protocol: shapesProtocol,
+    maxTokens: recipe.measure.maxTokens,
+    ...options,
+  });
+const sft = (stage, { steps, batch, learningRate, evaluateEvery, held }, examples, weights) =>
   timed(stage, () =>
     runSft({
       ...folderOf(stage),
@@ -66,6 +81,7 @@ const sft = (stage, { steps, batch, learningRate }, examples, weights) =>
       seed: recipe.seed,
       steps: scaled(steps, 2),
       run: { batch, learningRate, adam: recipe.adam, warmup: 0.15, finalLearningRate: 0.05 },
+      evaluation: evaluateEvery === undefined ? undefined : { every: evaluateEvery, run: watching(held) },
     }),
   );
 
@@ -80,15 +96,16 @@ const named = await timed("words", async () => {
 });
 
 const protocol = shapesProtocol;
-const { perception, coldStart, reinforce, measure } = recipe;
+const { perception, coldStart, practice, reinforce, measure } = recipe;
 const seeing = await sft(
   "perception",
   perception,
   { length: perception.scenes, at: recipe.sceneExample },
   named.weights,
 );
-const critiques = { length: coldStart.pairs, at: recipe.critiqueExample(protocol) };
-const started = await sft("cold-start", coldStart, critiques, seeing.weights);
+const critiques = ({ seed, pairs }) => ({ length: pairs, at: recipe.critiqueExample(protocol, seed) });
+const begun = await sft("cold-start", coldStart, critiques(coldStart), seeing.weights);
+const started = await sft("practice", practice, critiques(practice), begun.weights);
 
 const pairs = Array.from({ length: reinforce.pairs }, (_, index) => shapesPair({ seed: reinforce.seed, index }).pair);
 const reinforced = await timed("reinforce", () =>
