@@ -59,6 +59,37 @@ describe("against Pillow", () => {
       expect(mean).toBeLessThanOrEqual(decoder === "sharp" ? 0 : 1);
     },
   );
+});
+
+describe("PNG in plain JavaScript is PNG", () => {
+  const make = (image: PixelImage, options: PngOptions): Promise<Buffer> =>
+    sharp(image.data, { raw: { width: image.width, height: image.height, channels: image.channels } })
+      .png(options)
+      .toBuffer();
+
+  it.each([
+    ["interlaced", { progressive: true }],
+    ["interlaced, of 16 colours", { progressive: true, palette: true, colours: 16 }],
+    ["interlaced, of 2 colours", { progressive: true, palette: true, colours: 2 }],
+    ["with filters", { adaptiveFiltering: true }],
+    ["uncompressed", { compressionLevel: 0 }],
+  ] as const)("%s", async (_, options) => {
+    const side = fc.integer({ min: 1, max: 20 });
+    await fc.assert(
+      fc.asyncProperty(
+        side,
+        side,
+        fc.constantFrom(1, 2, 3, 4),
+        fc.constantFrom("noise", "ramp"),
+        async (h, w, channels, kind) => {
+          const bytes = new Uint8Array(await make(pixels(h * w, [h, w, channels], kind), options));
+          const [expected, got] = await Promise.all(decoders.map(([, decode]) => decode(bytes)));
+          expect(toRgb(got!)).toEqual(toRgb(expected!));
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
 
   it("of 16 bits is its high bytes", async () => {
     const wide = Uint16Array.from({ length: 6 * 5 * 3 }, (_, i) => (i * 7919) & 0xffff);
