@@ -188,7 +188,11 @@ def compare(seed, home, reference, what):
     report(f"logits with peft's adapter, {what}", distance < 2e-4, f"off by {distance:.2e}")
     back = Qwen2_5_VLForConditionalGeneration.from_pretrained(home / "ours", dtype=torch.float32).eval()
     distance = far(logits_of(back, given, positions), expected)
-    report(f"our folder in transformers, {what}", distance == 0, f"off by {distance:.2e}")
+    # The weights to the last bit; the logits but for the order in which a matrix product may sum, which memory alignment decides.
+    written, read = model.state_dict(), back.state_dict()
+    differing = [name for name in written.keys() | read.keys()
+                 if name not in written or name not in read or not torch.equal(written[name], read[name])]
+    report(f"our folder in transformers, {what}", not differing and distance < 1e-5, f"off by {distance:.2e}, {differing[:3]}")
     loaded = PeftModel.from_pretrained(back, home / "our-adapter").eval()
     distance = far(logits_of(loaded, given, positions), logits_of(adapter, given, positions))
     report(f"our adapter in peft, {what}", distance < 1e-5, f"off by {distance:.2e}")
