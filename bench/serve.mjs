@@ -24,7 +24,9 @@ const { values } = parseArgs({
 });
 const rounds = Number(values.rounds ?? (values.quick ? 2 : 5));
 const windowMs = Number(values.window ?? (values.quick ? 800 : 2000));
-const warmMs = windowMs / 2;
+const warmMs = windowMs / 8;
+// What is compiled at run time is: every server answers so many first, or runs for so long.
+const [warmAnswers, longestWarmMs] = values.quick ? [4000, 5000] : [24_000, 30_000];
 const python = process.env.PYTHON ?? ".venv/bin/python";
 const hasPeers = spawnSync(python, ["-c", "import fastapi, uvicorn, flask"]).status === 0;
 const here = (file) => fileURLToPath(new URL(`serve/${file}`, import.meta.url));
@@ -149,20 +151,32 @@ const cpuOf = ({ child }) => {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 };
 const peakMb = ({ child }) => Number(/VmHWM:\s+(\d+)/.exec(proc(child.pid, "status"))?.[1] ?? NaN) / 1024;
-const restMb = ({ child }) => Number(/VmRSS:\s+(\d+)/.exec(proc(child.pid, "status"))?.[1] ?? NaN) / 1024;
 
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? NaN;
+
+/** Moves on to prompts that no server was asked about. */
+const fresh = () => {
+  base = base > 880_000_000 ? 0 : base + 8_000_000;
+};
+
+const warmUp = async (server, scenario) => {
+  const until = performance.now() + longestWarmMs;
+  for (let done = 0; done < warmAnswers && performance.now() < until;) {
+    fresh();
+    const { requests } = await load(server.port, { ...scenario, warmMs: 0, windowMs: 1000 });
+    done += Math.max(1, requests) * scenario.answers;
+  }
+};
 
 const measure = async (scenario) => {
   const kinds = ["ours", ...(hasPeers ? scenario.peers : [])];
   const servers = [];
   for (const kind of kinds) servers.push(await start(kind, scenario.delay));
-  const idle = new Map(servers.map((server) => [server.kind, restMb(server)]));
+  for (const server of servers) await warmUp(server, scenario);
   const runs = new Map(kinds.map((kind) => [kind, []]));
   for (let round = 0; round < rounds; round++) {
     for (const server of servers) {
-      base += 8_000_000;
-      if (base > 900_000_000) base = 0;
+      fresh();
       const before = cpuOf(server);
       const total = await load(server.port, { ...scenario, warmMs, windowMs });
       const cpu = cpuOf(server) - before;
@@ -184,7 +198,6 @@ const measure = async (scenario) => {
       p50Ms: of("p50"),
       p99Ms: of("p99"),
       cpuUsPerAnswer: of("cpuUsPerAnswer"),
-      idleMb: idle.get(server.kind),
       peakMb: peakMb(server),
       bad: own.reduce((sum, run) => sum + run.bad, 0),
     };

@@ -75,7 +75,7 @@ const server = await serveRewards({
   judging: { timeoutMs: 60, patienceMs: 3000 },
   // An hour in minutes: answers are kept for a minute, not for ten.
   limits: { retainMs: 60_000 },
-  hold: { slime: { retryAfterMs: 20, holdMs: 8000 }, "get-reward": { retryAfterMs: 20, holdMs: 8000 } },
+  hold: { slime: { retryAfterMs: 90, holdMs: 8000 }, "get-reward": { retryAfterMs: 90, holdMs: 8000 } },
 });
 
 // The clients.
@@ -120,7 +120,7 @@ const ask = async (dialect, prompt, response, agent) => {
     const reply = await dialects[dialect](prompt, response, { agent, leaveAfter }).catch(() => null);
     if (reply?.status === 200) return reply;
     count(reply === null ? "client: vanished and came back" : `client: told ${reply.status}`);
-    await pause(25 + random() * 30); // no client comes back sooner than `retryAfterMs`
+    await pause(100 + random() * 60); // a tenth of what clients pause at least
   }
   return null;
 };
@@ -194,7 +194,7 @@ const worker = async () => {
     await group(at);
   }
 };
-await Promise.all(Array.from({ length: 12 }, worker));
+await Promise.all(Array.from({ length: 24 }, worker));
 sample();
 const seconds = (performance.now() - started) / 1000;
 const stats = server.stats();

@@ -125,6 +125,25 @@ describe("slow and broken connections", () => {
     expect(server.stats()).toMatchObject({ groups: 1, held: 0 });
   });
 
+  it("that ended and came back while the server was stalled are told from copies", async () => {
+    const server = await start({ groupSize: 2 });
+    const body = JSON.stringify({ prompt: "Q", response: "q=1", label: null });
+    const head = `POST /slime?key=r HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
+    const [first, second] = [listening(server.port), listening(server.port)];
+    await Promise.all([first, second].map(({ socket }) => new Promise((resolve) => socket.once("connect", resolve))));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    // Without a turn in between: the server finds a request, its end, and its repeat all at once.
+    first.socket.write(head + body);
+    first.socket.destroy();
+    second.socket.write(head + body);
+    await until(() => server.stats().held === 1);
+    const other = await slime(server, "Q", "q=2");
+    expect(rewardOf(other)).toBeGreaterThan(0);
+    await until(() => second.heard.text.includes('"judge_failed":0'));
+    expect(server.stats().groups).toBe(1);
+    second.socket.destroy();
+  });
+
   it("cannot take all that may be held from others", async () => {
     const server = await start({ groupSize: 2, limits: { maxHeldPerClient: 2 } });
     const held = ["A", "B"].map((prompt) => slime(server, prompt, "q=1", "&run=greedy"));

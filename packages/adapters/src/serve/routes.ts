@@ -77,7 +77,7 @@ const watchEnd = ({ socket }: IncomingMessage, response: ServerResponse) => {
   const gone = new AbortController();
   const ends: ((delivered: boolean) => void)[] = [];
   // The client may have left while its body was read: nobody will say so again.
-  if (response.destroyed) gone.abort();
+  if (response.destroyed || socket.readableEnded) gone.abort();
   // The end of what the client sends comes some turns before the response is closed, and before whatever it sends elsewhere.
   const left = (): void => gone.abort();
   socket.once("end", left);
@@ -89,10 +89,17 @@ const watchEnd = ({ socket }: IncomingMessage, response: ServerResponse) => {
   return { gone: gone.signal, onEnd: (end: (delivered: boolean) => void) => void ends.push(end) };
 };
 
+/**
+ * After a stall, a request, its client's leaving and the client's next try may all be there at once. The end of a stream is
+ * read one turn after the data before it: only then is a return told from a copy.
+ */
+const twoTurns = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+
 const serve = async (router: Router, exchange: Exchange, format: WireFormat): Promise<void> => {
   const { request, response, target } = exchange;
   const work = format.decode(await wireRequest(router, exchange, format));
   const { gone, onEnd } = watchEnd(request, response);
+  await twoTurns();
   const emit = emitter(response);
   const policy = { ...format.hold, ...router.hold[format.name] };
   const client = request.socket.remoteAddress ?? "";
