@@ -7,7 +7,7 @@
  * A judgement is one critique of one pair in one order: 112 × 112 pixels, a prompt of about 130 tokens, `--new` tokens written, none of
  * them ending it, so that both sides do the same work. Ours is asked as any judge is: `--batch` calls at once through `judgeWith`,
  * prompts encoded and pictures decoded within the time. Hugging Face is given token ids and patches ready made, in batches of 1 and of
- * `--batch`, with its default cache. Before timing, greedy tokens are compared. `cpu ms` is processor time of all threads for a
+ * `--batch`, with its default cache. Every round has other pairs. Before timing, greedy tokens are compared. `cpu ms` is processor time of all threads for a
  * judgement: unlike judgements/s, it bears other load. Without `--folder` the weights are random: hidden 192, 5 layers, vision depth 3.
  */
 import { spawn } from "node:child_process";
@@ -19,16 +19,21 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { deflateSync } from "node:zlib";
 import { inlineMedia, judgeWith, loadMessages } from "@r1reward/core";
-import { shapesDataset, shapesProtocol, shapesReasoning } from "@r1reward/core/shapes";
+import { shapesDataset, shapesProtocol } from "@r1reward/core/shapes";
 import {
   createEngine,
-  localChatModel,
   processorOptionsFrom,
   qwenInputs,
   qwenProcessor,
   qwenTokenizer,
 } from "@r1reward/stablereinforce";
-import { freshQwen, imageDecoder, readQwenFolder, saveSafetensors } from "@r1reward/stablereinforce/node";
+import {
+  freshQwen,
+  imageDecoder,
+  openLocalModel,
+  readQwenConfig,
+  saveSafetensors,
+} from "@r1reward/stablereinforce/node";
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const { values: flags } = parseArgs({
@@ -51,8 +56,9 @@ const [count, rounds, newTokens, batch, threads] = [
   flags.threads,
 ].map(Number);
 
-const drawn = [...shapesDataset({ n: count, seed: 5, deflate: (data) => deflateSync(data) })];
-const pairs = drawn.map(({ pair }) => pair);
+/** Other pairs, and other pictures, in every round: nothing is remembered from the one before. */
+const pairsOf = (round) =>
+  [...shapesDataset({ n: count, seed: 5 + round, deflate: (data) => deflateSync(data) })].map(({ pair }) => pair);
 const work = mkdtempSync(join(tmpdir(), "bench-judge-"));
 const engine = await createEngine({ runtime: "onnx-node", threads });
 
@@ -83,28 +89,25 @@ const randomFolder = async () => {
 };
 const folder = flags.folder ?? (await randomFolder());
 
-const { config, params } = await readQwenFolder(folder);
+const config = await readQwenConfig(folder);
 const json = (name) => JSON.parse(readFileSync(join(folder, name), "utf8"));
 const tokenizer = qwenTokenizer(json("tokenizer.json"), { vocabSize: config.text.vocabSize });
 const processor = qwenProcessor(processorOptionsFrom(json("preprocessor_config.json")));
 const inputs = qwenInputs({ tokenizer, processor, config, decode: imageDecoder() });
-const model = localChatModel({
-  name: "bench",
-  engine,
-  config,
-  tokenizer: { ...tokenizer, stopTokens: [] }, // both sides write all their tokens
-  inputs,
-  weights: params,
-  maxBatch: batch,
-});
+const open = (workers) =>
+  openLocalModel(folder, { workers, threads: workers > 1 ? 1 : threads, maxBatch: batch, ignoreStop: true });
+const model = await open(1);
+const pooled = threads > 1 ? await open(threads) : undefined;
 const media = inlineMedia();
 const sampling = (seed) => ({ temperature: 1, maxTokens: newTokens, seed });
 
 /** Every pair in both orders, `batch` at a time. */
-const asks = pairs.flatMap((pair) => [false, true].map((swapped) => ({ pair, swapped })));
-const ours = async (round) => {
-  const judge = judgeWith(model, shapesProtocol, { media, sampling: sampling(round) });
-  const queue = asks.values();
+const asksOf = (round) => pairsOf(round).flatMap((pair) => [false, true].map((swapped) => ({ pair, swapped })));
+const allAsks = Array.from({ length: rounds + 1 }, (_, round) => asksOf(round));
+const each = allAsks[0].length;
+const judgeAll = async (chat, round) => {
+  const judge = judgeWith(chat, shapesProtocol, { media, sampling: sampling(round) });
+  const queue = allAsks[round].values();
   const worker = async () => {
     for (const { pair, swapped } of queue) await judge.judge(pair, { swapped });
   };
@@ -117,7 +120,7 @@ const messagesOf = ({ pair, swapped }) =>
 
 /** What Hugging Face is given: rows ready made. */
 const rows = [];
-for (const ask of asks) rows.push(await inputs.encode(await messagesOf(ask)));
+for (const ask of allAsks.flat()) rows.push(await inputs.encode(await messagesOf(ask)));
 const tensors = rows.flatMap((row, i) => [
   [`${i}.tokens`, { dtype: "I32", shape: [row.tokens.length], data: row.tokens }],
   [`${i}.patches`, { dtype: "F32", shape: [row.patches.length / 1176, 1176], data: row.patches }],
@@ -141,11 +144,11 @@ const python = () => {
 const hf = python();
 
 const greedyOurs = [];
-for (const ask of asks.slice(0, 8)) {
+for (const ask of allAsks[0].slice(0, 8)) {
   const made = await model.complete(await messagesOf(ask), { temperature: 0, maxTokens: 16, logprobs: 0 });
   greedyOurs.push(made.text);
 }
-const greedyHf = (await hf.ask({ batch: 8, count: 8, newTokens: 16, greedy: true })).tokens.map((ids) =>
+const greedyHf = (await hf.ask({ batch: 8, from: 0, count: 8, newTokens: 16, greedy: true })).tokens.map((ids) =>
   tokenizer.decode(Int32Array.from(ids)),
 );
 const agree = greedyOurs.filter((text, i) => text === greedyHf[i]).length;
@@ -155,12 +158,13 @@ const timed = async (run) => {
   await run();
   const seconds = (performance.now() - start) / 1e3;
   const { user, system } = process.cpuUsage(cpu);
-  return { perSecond: asks.length / seconds, cpuMs: (user + system) / 1e3 / asks.length };
+  return { perSecond: each / seconds, cpuMs: (user + system) / 1e3 / each };
 };
 const sides = {
-  ours: (round) => timed(() => ours(round)),
-  [`hf batch ${batch}`]: (round) => hf.ask({ batch, count: asks.length, newTokens, seed: round }),
-  "hf batch 1": (round) => hf.ask({ batch: 1, count: Math.min(16, asks.length), newTokens, seed: round }),
+  "ours, one thread of JavaScript": (round) => timed(() => judgeAll(model, round)),
+  ...(pooled === undefined ? {} : { [`ours, ${threads} workers`]: (round) => timed(() => judgeAll(pooled, round)) }),
+  [`hf batch ${batch}`]: (round) => hf.ask({ batch, from: round * each, count: each, newTokens, seed: round }),
+  "hf batch 1": (round) => hf.ask({ batch: 1, from: round * each, count: Math.min(16, each), newTokens, seed: round }),
 };
 const runs = Object.fromEntries(Object.keys(sides).map((name) => [name, []]));
 for (const run of Object.values(sides)) await run(0); // graphs, allocators, caches
@@ -179,7 +183,7 @@ const facts = {
   agree: `${agree} of 8 greedy replies of 16 tokens equal`,
   prompt: { shortest: Math.min(...lengths), longest: Math.max(...lengths) },
   newTokens,
-  judgements: asks.length,
+  judgements: each,
   batch,
   threads,
   cpu: `${cpus()[0].model}, ${availableParallelism()} CPUs`,
@@ -190,11 +194,12 @@ else {
   console.log(facts);
   for (const { name, perSecond, cpuMs } of results) {
     console.log(
-      `${name.padEnd(14)} ${perSecond.toFixed(2).padStart(8)} judgements/s ${cpuMs.toFixed(1).padStart(9)} cpu ms`,
+      `${name.padEnd(31)} ${perSecond.toFixed(2).padStart(8)} judgements/s ${cpuMs.toFixed(1).padStart(9)} cpu ms`,
     );
   }
 }
 hf.close();
 await model[Symbol.asyncDispose]();
+await pooled?.[Symbol.asyncDispose]();
 await engine[Symbol.asyncDispose]();
 rmSync(work, { recursive: true, force: true });

@@ -45,9 +45,9 @@ def cpu():
 for line in sys.stdin:
     request = json.loads(line)
     torch.manual_seed(request.get("seed", 0))
-    count, batch = request["count"], request["batch"]
+    first, count, batch = request["from"], request["count"], request["batch"]
     began, used, tokens = time.perf_counter(), cpu(), []
-    for at in range(0, count, batch):
-        tokens += generate(range(at, min(at + batch, count)), request)
+    for at in range(first, first + count, batch):
+        tokens += generate(range(at, min(at + batch, first + count)), request)
     seconds, spent = time.perf_counter() - began, cpu() - used
     print(json.dumps({"perSecond": count / seconds, "cpuMs": spent * 1e3 / count, "tokens": tokens}), flush=True)

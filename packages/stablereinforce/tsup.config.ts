@@ -5,6 +5,7 @@ export default defineConfig({
     index: "src/index.ts",
     "node/index": "src/node/index.ts",
     "node/sample-worker": "src/node/sample-worker.ts",
+    "node/judge-worker": "src/node/judge-worker.ts",
     "testing/index": "src/testing/index.ts",
   },
   format: "esm",

@@ -1,5 +1,7 @@
 /** A model in a folder, run in this process: `--model ./folder`. Loaded only when it is asked for. */
-import { stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import type { ChatModel } from "@r1reward/core";
 import { flagError, type JudgeFlags } from "./options.ts";
 
@@ -23,6 +25,15 @@ export const isLocal = async ({ model, baseUrl = [] }: JudgeFlags): Promise<bool
   return looksLikePath(model) || (baseUrl.length === 0 && (await isFolder(model)));
 };
 
+/** Weights that every worker can have a copy of: 256 MiB. */
+const SMALL = 2 ** 28;
+
+const isSmall = async (folder: string): Promise<boolean> => {
+  const names = await readdir(folder).catch(() => []);
+  const sizes = names.filter((name) => name.endsWith(".safetensors")).map((name) => stat(join(folder, name)));
+  return (await Promise.all(sizes)).reduce((sum, { size }) => sum + size, 0) <= SMALL;
+};
+
 /**
  * Opens the folder that `--model` names.
  * @throws CheckpointError naming the file, ConfigError naming the field
@@ -31,5 +42,6 @@ export const openLocal = async (flags: JudgeFlags, signal: AbortSignal): Promise
   const { openLocalModel } = await import("@r1reward/stablereinforce/node"); // a second that no other command should wait
   const { model, maxPixels, concurrency } = flags;
   if (model === undefined) throw flagError("--model", "expected a folder");
-  return openLocalModel(model, { maxPixels, maxBatch: Math.min(64, concurrency), signal });
+  const workers = (await isSmall(model)) ? availableParallelism() : 1;
+  return openLocalModel(model, { maxPixels, maxBatch: Math.min(64, concurrency), workers, signal });
 };

@@ -1,7 +1,9 @@
 import { mkdtemp, readFile, rm, writeFile, mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { deflateSync } from "node:zlib";
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { inlineMedia, judgeWith, loadMessages } from "@r1reward/core";
 import { shapesDataset, shapesProtocol } from "@r1reward/core/shapes";
@@ -78,6 +80,45 @@ describe("openLocalModel", () => {
     }
     expect(revisions[0]).toBe(revisions[1]);
     expect(revisions[0]).not.toBe(revisions[2]);
+  });
+
+  it("does the same in workers", async () => {
+    const out = join(fileURLToPath(new URL("../../test/", import.meta.url)), `.judge-worker-${process.pid}.mjs`); // here packages resolve
+    await build({
+      entryPoints: [fileURLToPath(new URL("./judge-worker.ts", import.meta.url))],
+      outfile: out,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      logLevel: "error",
+      tsconfigRaw: {},
+      packages: "external",
+    });
+    try {
+      await using here = await openLocalModel(folder, { engine });
+      await using model = await openLocalModel(folder, { workers: 2, workerUrl: pathToFileURL(out) });
+      expect([model.name, model.revision]).toEqual([here.name, here.revision]);
+      const prompts = await Promise.all(
+        pairs.map((pair) => loadMessages(shapesProtocol.prompt(pair), media, { where: pair.id })),
+      );
+      const how = { temperature: 1, maxTokens: 6, seed: 3 };
+      const both = [here, model].map((one) => Promise.all(prompts.map((prompt) => one.completeMany(prompt, 2, how))));
+      const [a, b] = (await Promise.all(both)).map((all) => all.flat().map(({ text }) => text));
+      expect(b).toEqual(a);
+      expect(model.stats()).toMatchObject({ completions: 8, mostAtOnce: 8 });
+      const [prompt] = prompts as [(typeof prompts)[0]];
+      await expect(model.complete(prompt, { topP: 2 })).rejects.toMatchObject({ code: "R1_CONFIG" });
+      const signal = AbortSignal.timeout(20);
+      await expect(model.complete(prompt, { maxTokens: 400, signal })).rejects.toMatchObject({ code: "R1_ABORTED" });
+      const lost = expect(model.complete(prompt, { maxTokens: 400 })).rejects.toMatchObject({ code: "R1_ABORTED" });
+      await model[Symbol.asyncDispose]();
+      await lost;
+      const nowhere = openLocalModel(join(root, "nowhere"), { workers: 2 });
+      await expect(nowhere).rejects.toMatchObject({ code: "R1_CHECKPOINT" });
+      await expect(openLocalModel(folder, { workers: 2, engine })).rejects.toThrow(/engines of their own/);
+    } finally {
+      await rm(out, { force: true });
+    }
   });
 
   it.each<[string, Readonly<Record<string, string | null>>, RegExp]>([

@@ -11,6 +11,7 @@ import { localChatModel, type LocalChatModel } from "../qwen/chat/index.ts";
 import { processorOptionsFrom, qwenInputs, qwenProcessor, qwenTokenizer } from "../qwen/inputs/index.ts";
 import { imageDecoder } from "./image-decoder.ts";
 import { readQwenFolder } from "./qwen-folder.ts";
+import { openJudgePool } from "./judge-pool.ts";
 import { readJson } from "./read-json.ts";
 
 /** How a folder is opened. */
@@ -29,6 +30,15 @@ export interface OpenLocalModelOptions extends CallOptions {
   readonly maxPixels?: number | undefined;
   /** Milliseconds that the first request waits for others; 5 by default. */
   readonly windowMs?: number | undefined;
+  /**
+   * Workers with one thread and a copy of the weights each; 1 by default, which is this thread. A small model answers nearly as many
+   * times as much as there are cores.
+   */
+  readonly workers?: number | undefined;
+  /** Write on after a stop token, up to `maxTokens`: for measuring. False by default. */
+  readonly ignoreStop?: boolean | undefined;
+  /** The worker's module, for bundlers that move it. */
+  readonly workerUrl?: URL | undefined;
 }
 
 /** Files of weights above this are told apart by their beginning, size and date. */
@@ -66,7 +76,7 @@ const checkFolder = async (folder: string): Promise<void> => {
   }
 };
 
-const readParts = async (folder: string, { signal, maxPixels }: OpenLocalModelOptions) => {
+const readParts = async (folder: string, { signal, maxPixels, ignoreStop }: OpenLocalModelOptions) => {
   await checkFolder(folder);
   const json = await readJson(join(folder, "tokenizer.json"));
   const preprocessor = await readJson(join(folder, "preprocessor_config.json"), true);
@@ -75,18 +85,12 @@ const readParts = async (folder: string, { signal, maxPixels }: OpenLocalModelOp
   const known = preprocessor === undefined ? {} : processorOptionsFrom(preprocessor);
   const processor = qwenProcessor(maxPixels === undefined ? known : { ...known, maxPixels });
   const inputs = qwenInputs({ tokenizer, processor, config, decode: imageDecoder() });
-  return { config, weights: params, tokenizer, inputs, pixels: processor.options.maxPixels };
+  const spoken = ignoreStop === true ? { ...tokenizer, stopTokens: [] } : tokenizer;
+  return { config, weights: params, tokenizer: spoken, inputs, pixels: processor.options.maxPixels };
 };
 
-/**
- * Opens a folder with `config.json`, weights in safetensors and `tokenizer.json`.
- *
- * @throws CheckpointError naming the file, ConfigError naming the field, EngineError, AbortError
- */
-export const openLocalModel = async (path: string, options: OpenLocalModelOptions = {}): Promise<LocalChatModel> => {
+const openHere = async (folder: string, options: OpenLocalModelOptions): Promise<LocalChatModel> => {
   const { signal, maxBatch, context, windowMs, threads } = options;
-  throwIfAborted(signal);
-  const folder = resolve(path);
   const { pixels, ...parts } = await readParts(folder, options);
   const limit = Math.min(context ?? Infinity, parts.config.text.maxPositions);
   if (!(limit > 1)) throw new ConfigError(`context: expected more than 1, got ${limit}`);
@@ -94,16 +98,8 @@ export const openLocalModel = async (path: string, options: OpenLocalModelOption
   const engine = options.engine ?? (await createEngine({ threads }));
   const name = options.name ?? basename(folder);
   const fingerprint = JSON.stringify({ context: limit, maxPixels: pixels, runtime: engine.runtime });
-  const model = localChatModel({
-    name,
-    revision,
-    fingerprint,
-    engine,
-    ...parts,
-    maxBatch,
-    context: limit,
-    windowMs,
-  });
+  const known = { name, revision, fingerprint };
+  const model = localChatModel({ ...known, engine, ...parts, maxBatch, context: limit, windowMs });
   if (options.engine !== undefined) return model;
   return {
     ...model,
@@ -112,4 +108,32 @@ export const openLocalModel = async (path: string, options: OpenLocalModelOption
       await engine[Symbol.asyncDispose]();
     },
   };
+};
+
+const openInWorkers = async (
+  folder: string,
+  workers: number,
+  { workerUrl, maxBatch = 64, ...options }: OpenLocalModelOptions,
+): Promise<LocalChatModel> => {
+  if (options.engine !== undefined) throw new ConfigError("workers: they have engines of their own, got one");
+  const { engine: _engine, signal, workers: _workers, threads = 1, ...rest } = options;
+  await readParts(folder, options); // what is wrong with the folder is said here, with its own error
+  throwIfAborted(signal);
+  const url = workerUrl ?? new URL("./judge-worker.js", import.meta.url);
+  const setup = { path: folder, options: { ...rest, threads, maxBatch: Math.ceil(maxBatch / workers) } };
+  return openJudgePool(url, setup, workers);
+};
+
+/**
+ * Opens a folder with `config.json`, weights in safetensors and `tokenizer.json`.
+ *
+ * @throws CheckpointError naming the file, ConfigError naming the field, EngineError, AbortError
+ */
+export const openLocalModel = async (path: string, options: OpenLocalModelOptions = {}): Promise<LocalChatModel> => {
+  const { signal, workers = 1 } = options;
+  throwIfAborted(signal);
+  if (!Number.isSafeInteger(workers) || workers < 1) {
+    throw new ConfigError(`workers: expected a positive whole number, got ${workers}`);
+  }
+  return workers === 1 ? openHere(resolve(path), options) : openInWorkers(resolve(path), workers, options);
 };

@@ -1,0 +1,38 @@
+/** A judging worker: a model of its own on one thread. */
+import { parentPort, workerData, type MessagePort } from "node:worker_threads";
+import type { JudgeReply, JudgeRequest, JudgeSetup, PostedError } from "./judge-messages.ts";
+import { openLocalModel } from "./open-local-model.ts";
+
+const { path, options } = workerData as JudgeSetup;
+const port = parentPort as MessagePort;
+const calls = new Map<number, AbortController>();
+const say = (reply: JudgeReply): void => port.postMessage(reply);
+
+const posted = (error: unknown): PostedError => {
+  const { code, reason } = error as { code?: string; reason?: string };
+  return { code, reason, message: error instanceof Error ? error.message : String(error) };
+};
+
+const opened = openLocalModel(path, options);
+opened.then(
+  ({ name, revision, fingerprint }) => say({ id: 0, opened: { name, revision, fingerprint } }),
+  (error: unknown) => say({ id: 0, error: posted(error) }),
+);
+
+const complete = async ({ id, messages, n, options: call }: Extract<JudgeRequest, { kind: "complete" }>) => {
+  const control = new AbortController();
+  calls.set(id, control);
+  try {
+    const model = await opened;
+    say({ id, made: await model.completeMany(messages, n, { ...call, signal: control.signal }) });
+  } catch (error) {
+    say({ id, error: posted(error) });
+  } finally {
+    calls.delete(id);
+  }
+};
+
+port.on("message", (request: JudgeRequest) => {
+  if (request.kind === "abort") calls.get(request.id)?.abort();
+  else void complete(request);
+});
