@@ -1,6 +1,6 @@
 /** What the pool of judging workers and its workers say to each other. Plain data, so that it can be posted. */
 import type { Completion, LoadedPart, Message, SampleOptions } from "@r1reward/core";
-import type { OpenLocalModelOptions } from "./open-local-model.ts";
+import type { OpenLocalModelOptions } from "./open-here.ts";
 
 /** What a worker is started with. */
 export interface JudgeSetup {

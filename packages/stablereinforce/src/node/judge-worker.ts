@@ -1,7 +1,7 @@
 /** A judging worker: a model of its own on one thread. */
 import { parentPort, workerData, type MessagePort } from "node:worker_threads";
 import type { JudgeReply, JudgeRequest, JudgeSetup, PostedError } from "./judge-messages.ts";
-import { openLocalModel } from "./open-local-model.ts";
+import { openHere } from "./open-here.ts";
 
 const { path, options } = workerData as JudgeSetup;
 const port = parentPort as MessagePort;
@@ -13,7 +13,7 @@ const posted = (error: unknown): PostedError => {
   return { code, reason, message: error instanceof Error ? error.message : String(error) };
 };
 
-const opened = openLocalModel(path, options);
+const opened = openHere(path, options);
 opened.then(
   ({ name, revision, fingerprint }) => say({ id: 0, opened: { name, revision, fingerprint } }),
   (error: unknown) => say({ id: 0, error: posted(error) }),

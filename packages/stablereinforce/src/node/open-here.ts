@@ -1,0 +1,112 @@
+/** A Hugging Face folder of Qwen2.5-VL as a chat model on this thread. */
+import { ConfigError, type CallOptions } from "@r1reward/core";
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { createEngine } from "../engine/engine.ts";
+import type { Engine } from "../engine/types.ts";
+import { CheckpointError } from "../errors.ts";
+import { localChatModel, type LocalChatModel } from "../qwen/chat/index.ts";
+import { processorOptionsFrom, qwenInputs, qwenProcessor, qwenTokenizer } from "../qwen/inputs/index.ts";
+import { imageDecoder } from "./image-decoder.ts";
+import { readQwenFolder } from "./qwen-folder.ts";
+import { readJson } from "./read-json.ts";
+
+/** How a folder is opened. */
+export interface OpenLocalModelOptions extends CallOptions {
+  /** The best one there is by default; it is then closed with the model. */
+  readonly engine?: Engine | undefined;
+  /** Of an engine of its own; all cores by default. */
+  readonly threads?: number | undefined;
+  /** The folder's name by default. */
+  readonly name?: string | undefined;
+  /** Most sequences decoded side by side; 64 by default. */
+  readonly maxBatch?: number | undefined;
+  /** Most tokens of prompt and reply together; the model's positions by default. */
+  readonly context?: number | undefined;
+  /** Largest area of a picture in pixels; what `preprocessor_config.json` says by default. */
+  readonly maxPixels?: number | undefined;
+  /** Milliseconds that the first request waits for others; 5 by default. */
+  readonly windowMs?: number | undefined;
+  /**
+   * Workers with one thread and a copy of the weights each; 1 by default, which is this thread. A small model answers nearly as many
+   * times as much as there are cores.
+   */
+  readonly workers?: number | undefined;
+  /** Write on after a stop token, up to `maxTokens`: for measuring. False by default. */
+  readonly ignoreStop?: boolean | undefined;
+  /** The worker's module, for bundlers that move it. */
+  readonly workerUrl?: URL | undefined;
+}
+
+/** Files of weights above this are told apart by their beginning, size and date. */
+const WHOLE = 2 ** 30;
+
+const hashFile = async (path: string, signal: AbortSignal | undefined): Promise<string> => {
+  const { size, mtimeMs } = await stat(path);
+  const hash = createHash("sha256");
+  const end = size <= WHOLE ? Infinity : 2 ** 20;
+  for await (const chunk of createReadStream(path, { end, signal })) hash.update(chunk as Buffer);
+  if (size > WHOLE) hash.update(`${size} ${mtimeMs}`);
+  return hash.digest("hex");
+};
+
+/** Changes whenever a file changes that replies depend on: it is part of the key under which they are kept. */
+const revisionOf = async (folder: string, signal: AbortSignal | undefined): Promise<string> => {
+  const files = (await readdir(folder)).filter((name) => /\.(safetensors|json)$/.test(name)).sort();
+  const hash = createHash("sha256");
+  for (const name of files) hash.update(`${name} ${await hashFile(join(folder, name), signal)}\n`);
+  return hash.digest("hex").slice(0, 16);
+};
+
+/** @throws CheckpointError `io` when there is no folder, or no `config.json` in it */
+const checkFolder = async (folder: string): Promise<void> => {
+  const found = await readdir(folder).catch((cause: NodeJS.ErrnoException) => {
+    const problem = cause.code === "ENOTDIR" ? "expected a folder, got a file" : "expected a folder, there is none";
+    throw new CheckpointError({ file: folder, problem: "io" }, problem, { cause });
+  });
+  for (const name of ["config.json", "tokenizer.json"]) {
+    if (found.includes(name)) continue;
+    throw new CheckpointError(
+      { file: folder, problem: "io" },
+      `expected a model's folder with ${name}, which is not there`,
+    );
+  }
+};
+
+/** Reads a folder whole. @throws CheckpointError naming the file, ConfigError naming the field */
+export const readParts = async (folder: string, { signal, maxPixels, ignoreStop }: OpenLocalModelOptions) => {
+  await checkFolder(folder);
+  const json = await readJson(join(folder, "tokenizer.json"));
+  const preprocessor = await readJson(join(folder, "preprocessor_config.json"), true);
+  const { config, params } = await readQwenFolder(folder, { signal });
+  const tokenizer = qwenTokenizer(json, { vocabSize: config.text.vocabSize });
+  const known = preprocessor === undefined ? {} : processorOptionsFrom(preprocessor);
+  const processor = qwenProcessor(maxPixels === undefined ? known : { ...known, maxPixels });
+  const inputs = qwenInputs({ tokenizer, processor, config, decode: imageDecoder() });
+  const spoken = ignoreStop === true ? { ...tokenizer, stopTokens: [] } : tokenizer;
+  return { config, weights: params, tokenizer: spoken, inputs, pixels: processor.options.maxPixels };
+};
+
+/** Opens a folder on this thread. @throws as `openLocalModel` */
+export const openHere = async (folder: string, options: OpenLocalModelOptions): Promise<LocalChatModel> => {
+  const { signal, maxBatch, context, windowMs, threads } = options;
+  const { pixels, ...parts } = await readParts(folder, options);
+  const limit = Math.min(context ?? Infinity, parts.config.text.maxPositions);
+  if (!(limit > 1)) throw new ConfigError(`context: expected more than 1, got ${limit}`);
+  const revision = await revisionOf(folder, signal);
+  const engine = options.engine ?? (await createEngine({ threads }));
+  const name = options.name ?? basename(folder);
+  const fingerprint = JSON.stringify({ context: limit, maxPixels: pixels, runtime: engine.runtime });
+  const known = { name, revision, fingerprint };
+  const model = localChatModel({ ...known, engine, ...parts, maxBatch, context: limit, windowMs });
+  if (options.engine !== undefined) return model;
+  return {
+    ...model,
+    [Symbol.asyncDispose]: async () => {
+      await model[Symbol.asyncDispose]();
+      await engine[Symbol.asyncDispose]();
+    },
+  };
+};
