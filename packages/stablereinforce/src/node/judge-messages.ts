@@ -17,7 +17,8 @@ export type JudgeRequest =
       readonly n: number;
       readonly options: Omit<SampleOptions, "signal">;
     }
-  | { readonly kind: "abort"; readonly id: number };
+  | { readonly kind: "abort"; readonly id: number }
+  | { readonly kind: "close" };
 
 /** An error on its way between threads: posting one keeps its message and drops its fields. */
 export interface PostedError {

@@ -54,12 +54,25 @@ const start = (url: URL, setup: JudgeSetup): Promise<{ member: Member; identity:
     member.worker.on("error", (error: Error) => fail(error.message));
     member.worker.on("exit", (code) => fail(`ended with exit code ${code}`));
     member.worker.once("message", (first: JudgeReply) => {
-      if ("error" in first) return reject(errorOf(first.error, setup.path));
+      if ("error" in first) {
+        member.worker.postMessage({ kind: "close" } satisfies JudgeRequest);
+        return reject(errorOf(first.error, setup.path));
+      }
       if (!("opened" in first)) return fail("spoke before its model was open");
       member.worker.on("message", (reply: JudgeReply) => receive(member, reply, first.opened.name));
       member.worker.unref();
       resolve({ member, identity: first.opened });
     });
+  });
+
+/** Lets a worker finish the step it is at, and end. Terminating it in native code would end the process. */
+const end = (member: Member): Promise<void> =>
+  new Promise((resolve) => {
+    if (member.dead !== undefined) return resolve(); // it has ended, or is about to
+    lose(member, new AbortError("the model was closed"));
+    member.worker.ref();
+    member.worker.once("exit", () => resolve());
+    member.worker.postMessage({ kind: "close" } satisfies JudgeRequest);
   });
 
 const load = ({ waiting }: Member): number => [...waiting.values()].reduce((sum, { sequences }) => sum + sequences, 0);
@@ -111,8 +124,7 @@ export const openJudgePool = async (url: URL, setup: JudgeSetup, workers: number
   const all = started.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   const members = all.map(({ member }) => member);
   const close = async (): Promise<void> => {
-    for (const member of members) lose(member, new AbortError(`${setup.path} was closed`));
-    await Promise.all(members.map(({ worker }) => worker.terminate()));
+    await Promise.all(members.map(end));
   };
   const failed = started.find((one) => one.status === "rejected");
   if (failed !== undefined || all[0] === undefined) {

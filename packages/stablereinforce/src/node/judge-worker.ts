@@ -32,7 +32,14 @@ const complete = async ({ id, messages, n, options: call }: Extract<JudgeRequest
   }
 };
 
+/** Ends the thread between two runs of the runtime: in the middle of one it would take the whole process with it. */
+const close = async (): Promise<void> => {
+  await opened.then((model) => model[Symbol.asyncDispose]()).catch(() => undefined);
+  port.close();
+};
+
 port.on("message", (request: JudgeRequest) => {
   if (request.kind === "abort") calls.get(request.id)?.abort();
+  else if (request.kind === "close") void close();
   else void complete(request);
 });
