@@ -58,6 +58,18 @@ const address = `http://127.0.0.1:${server.address().port}/`;
 const chromium = () =>
   ["/usr/bin/chromium", "/usr/bin/google-chrome", "/usr/bin/chromium-browser"].find((path) => existsSync(path));
 
+/** The browser's helpers outlive it for a moment and go on writing: what is left then is removed anew. */
+const removeFolder = async (path) => {
+  for (let tries = 0; existsSync(path); tries += 1) {
+    try {
+      rmSync(path, { recursive: true, force: true });
+    } catch (error) {
+      if (tries === 50) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+};
+
 const check = async () => {
   const program = chromium();
   if (program === undefined) {
@@ -78,7 +90,7 @@ const check = async () => {
   if (picture !== undefined) await takePicture(profile, picture);
   browser.kill();
   await new Promise((resolve) => browser.once("exit", resolve));
-  rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  await removeFolder(profile);
   console.log(JSON.stringify(outcome));
   return outcome.error === undefined && outcome.losses[1] < 0.3 && outcome.sorted >= 7 ? 0 : 1;
 };
