@@ -8,10 +8,9 @@ import { createEngine } from "../engine/engine.ts";
 import type { Engine } from "../engine/types.ts";
 import { CheckpointError } from "../errors.ts";
 import { localChatModel, type LocalChatModel } from "../qwen/chat/index.ts";
-import { processorOptionsFrom, qwenInputs, qwenProcessor, qwenTokenizer } from "../qwen/inputs/index.ts";
+import { qwenInputs, qwenProcessor } from "../qwen/inputs/index.ts";
 import { imageDecoder } from "./image-decoder.ts";
-import { readQwenFolder } from "./qwen-folder.ts";
-import { readJson } from "./read-json.ts";
+import { readQwenParts } from "./qwen-parts.ts";
 
 /** How a folder is opened. */
 export interface OpenLocalModelOptions extends CallOptions {
@@ -78,11 +77,7 @@ const checkFolder = async (folder: string): Promise<void> => {
 /** Reads a folder whole. @throws CheckpointError naming the file, ConfigError naming the field */
 export const readParts = async (folder: string, { signal, maxPixels, ignoreStop }: OpenLocalModelOptions) => {
   await checkFolder(folder);
-  const json = await readJson(join(folder, "tokenizer.json"));
-  const preprocessor = await readJson(join(folder, "preprocessor_config.json"), true);
-  const { config, params } = await readQwenFolder(folder, { signal });
-  const tokenizer = qwenTokenizer(json, { vocabSize: config.text.vocabSize });
-  const known = preprocessor === undefined ? {} : processorOptionsFrom(preprocessor);
+  const { config, params, tokenizer, processor: known } = await readQwenParts(folder, { signal });
   const processor = qwenProcessor(maxPixels === undefined ? known : { ...known, maxPixels });
   const inputs = qwenInputs({ tokenizer, processor, config, decode: imageDecoder() });
   const spoken = ignoreStop === true ? { ...tokenizer, stopTokens: [] } : tokenizer;

@@ -1,6 +1,6 @@
 /** Reads a Hugging Face folder of Qwen2.5-VL. */
 import { isR1Error, messageOf, throwIfAborted } from "@r1reward/core";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostTensor } from "../engine/tensor.ts";
 import { CheckpointError } from "../errors.ts";
@@ -9,6 +9,7 @@ import { diskName } from "../qwen/model/names.ts";
 import { qwenParameterShapes } from "../qwen/model/shapes.ts";
 import type { QwenConfig, QwenParams } from "../qwen/model/types.ts";
 import { assertFinite, toFloat32, type FloatDtype } from "../safetensors/values.ts";
+import { readJson } from "./read-json.ts";
 import type { TensorSource } from "./safetensors-file.ts";
 import { openWeights, type OpenCheckpointOptions } from "./sharded.ts";
 
@@ -28,17 +29,6 @@ export interface QwenFolder {
 }
 
 const FLOATS: ReadonlySet<string> = new Set(["F32", "F16", "BF16", "F64"]);
-
-const readJson = async (file: string): Promise<unknown> => {
-  const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new CheckpointError({ file, problem: "io" }, messageOf(cause), { cause });
-  });
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (cause) {
-    throw new CheckpointError({ file, problem: "not-json" }, messageOf(cause), { cause });
-  }
-};
 
 /** Weights in pickles are code; they are named, not opened. */
 const refusePickles = async (folder: string): Promise<void> => {

@@ -1,26 +1,18 @@
 /** Qwen2.5-VL as a model of the pipeline: from a Hugging Face folder, or with fresh weights and a tokenizer of its own. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ConfigError, messageOf, type MediaLoader, type Winner } from "@r1reward/core";
+import { ConfigError, type MediaLoader, type Winner } from "@r1reward/core";
 import type { Engine } from "../engine/types.ts";
-import { CheckpointError } from "../errors.ts";
 import { freshQwenConfig, type FreshQwenSize } from "../pipeline/fresh-qwen.ts";
 import type { PipelineModel } from "../pipeline/types.ts";
-import {
-  processorOptionsFrom,
-  qwenInputs,
-  qwenProcessor,
-  qwenTokenizer,
-  trainBpe,
-  type QwenTokenizer,
-} from "../qwen/inputs/index.ts";
+import { qwenInputs, qwenProcessor, qwenTokenizer, trainBpe, type QwenTokenizer } from "../qwen/inputs/index.ts";
 import { mergeLora, parseQwenConfig, type LoraConfig, type QwenConfig, type QwenParams } from "../qwen/model/index.ts";
 import { fullTraining, loraTraining, qwen25vl, type Qwen25VLPolicy } from "../qwen/policy/index.ts";
 import type { HostTensor } from "../engine/tensor.ts";
 import type { ProcessorOptions } from "../qwen/inputs/types.ts";
 import { imageDecoder } from "./image-decoder.ts";
-import { readQwenFolder } from "./qwen-folder.ts";
+import { readQwenParts } from "./qwen-parts.ts";
 import { writeQwenFolder } from "./qwen-write.ts";
+import { readJson } from "./read-json.ts";
 
 /** How either model is made. */
 export interface QwenModelSettings {
@@ -82,19 +74,6 @@ const assemble = <Truth>(pieces: Pieces, settings: QwenModelSettings): QwenPipel
   };
 };
 
-const readJson = async (file: string, optional = false): Promise<unknown> => {
-  const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
-    if (optional && cause.code === "ENOENT") return null;
-    throw new CheckpointError({ file, problem: "io" }, messageOf(cause), { cause });
-  });
-  if (text === null) return undefined;
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (cause) {
-    throw new CheckpointError({ file, problem: "not-json" }, messageOf(cause), { cause });
-  }
-};
-
 /**
  * Opens a Hugging Face folder for training and measuring.
  *
@@ -104,12 +83,7 @@ export const openQwen = async <Truth = Winner>(
   path: string,
   settings: QwenModelSettings,
 ): Promise<QwenPipelineModel<Truth>> => {
-  const json = await readJson(join(path, "tokenizer.json"));
-  const preprocessor = await readJson(join(path, "preprocessor_config.json"), true);
-  const { config, params } = await readQwenFolder(path);
-  const tokenizer = qwenTokenizer(json, { vocabSize: config.text.vocabSize });
-  const processor = preprocessor === undefined ? {} : processorOptionsFrom(preprocessor);
-  return assemble<Truth>({ config, tokenizer, processor, params, companions: { from: path } }, settings);
+  return assemble<Truth>({ ...(await readQwenParts(path)), companions: { from: path } }, settings);
 };
 
 /** Sizes of a model whose weights need not be there: `config.json` alone. @throws ConfigError, CheckpointError */
