@@ -98,3 +98,10 @@ export const hostTensor = (data: Numbers, shape?: readonly number[], dtype: DTyp
   }
   return { data: array, shape: dims, dtype };
 };
+
+/** Wraps whole numbers that are known to fill the shape: inputs made by our own loops. */
+export const int32Tensor = (data: Int32Array, shape: readonly number[]): HostTensor => ({
+  data,
+  shape,
+  dtype: "int32",
+});

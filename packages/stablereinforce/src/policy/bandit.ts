@@ -1,6 +1,7 @@
 /** The smallest thing that must learn: a table of scores, one row per context; a reply is one arm. */
 import * as tf from "@tensorflow/tfjs-core";
 import { ConfigError, throwIfAborted, type Message } from "@r1reward/core";
+import { int32Tensor } from "../engine/tensor.ts";
 import type { Engine } from "../engine/types.ts";
 import { uniformStream } from "../sample/random.ts";
 import type { Policy, SampleRequest, Sampled, TokenRow } from "./types.ts";
@@ -75,7 +76,7 @@ const collateArms = (rows: readonly TokenRow[], size: number) => {
   const column = (pick: (row: TokenRow) => Int32Array) => {
     const data = new Int32Array(size);
     rows.forEach((row, n) => void (data[n] = pick(row)[0] as number));
-    return { data, shape: [size], dtype: "int32" as const };
+    return int32Tensor(data, [size]);
   };
   const inputs = { contexts: column((row) => row.promptTokens), arms: column((row) => row.tokens) };
   return { inputs, length: 1, starts: rows.map(() => 0) };

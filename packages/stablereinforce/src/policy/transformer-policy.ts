@@ -1,7 +1,7 @@
 /** The transformer as a policy: sampled with its key/value cache, differentiated through its forward pass. */
 import { reshape, type Tensor, type Tensor2D } from "@tensorflow/tfjs-core";
 import { ConfigError } from "@r1reward/core";
-import type { EngineTensor, HostTensor } from "../engine/tensor.ts";
+import { int32Tensor, type EngineTensor, type HostTensor } from "../engine/tensor.ts";
 import type { Engine } from "../engine/types.ts";
 import {
   initParams,
@@ -57,8 +57,6 @@ export const bucketLength = (length: number): number => {
   return Math.max(1, Math.ceil(length / step)) * step;
 };
 
-const int32 = (data: Int32Array, shape: readonly number[]): HostTensor => ({ data, shape, dtype: "int32" });
-
 const longestOf = (rows: readonly TokenRow[], lengthOf: (row: TokenRow) => number): number =>
   rows.reduce((most, row) => Math.max(most, lengthOf(row)), 1);
 
@@ -82,10 +80,10 @@ const collateTokens = (rows: readonly TokenRow[], size: number): PolicyBatch => 
     }
   });
   const inputs = {
-    tokens: int32(tokens, [size, whole]),
-    targets: int32(targets, [size, length]),
-    before: int32(before, [size * length]),
-    inverse: int32(inverse, [size * whole]),
+    tokens: int32Tensor(tokens, [size, whole]),
+    targets: int32Tensor(targets, [size, length]),
+    before: int32Tensor(before, [size * length]),
+    inverse: int32Tensor(inverse, [size * whole]),
   };
   return { inputs, length, starts: rows.map(() => 0) };
 };

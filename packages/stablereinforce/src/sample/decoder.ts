@@ -1,7 +1,7 @@
 /** What a model must be able to do to be sampled with a key/value cache. The small transformer and Qwen2.5-VL are two of them. */
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { Awaitable } from "@r1reward/core";
-import type { HostTensor } from "../engine/tensor.ts";
+import { int32Tensor, type HostTensor } from "../engine/tensor.ts";
 import type { Given } from "../engine/types.ts";
 import type { SamplePrompt } from "./types.ts";
 
@@ -71,5 +71,5 @@ export const promptTokens = (
   prompts.forEach(({ tokens }, row) => {
     for (let i = 0; i < tokens.length - 1; i++) data[row * length + i] = tokens[i] as number;
   });
-  return { data, shape: [rows, length], dtype: "int32" };
+  return int32Tensor(data, [rows, length]);
 };

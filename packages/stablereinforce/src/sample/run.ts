@@ -1,6 +1,6 @@
 /** One run of the sampler: sequences join a batch, are decoded step by step, and leave it. */
 import { throwIfAborted } from "@r1reward/core";
-import type { HostTensor } from "../engine/tensor.ts";
+import { int32Tensor, type HostTensor } from "../engine/tensor.ts";
 import type { Given } from "../engine/types.ts";
 import { capacityFor, copyRows, makeCache, rowsFor, shrinkRows, writeRows, type Cache } from "./cache.ts";
 import type { Graphs, HostStep, StepResult } from "./compiled.ts";
@@ -33,8 +33,6 @@ interface Run<P> extends Job<P> {
   active: Sequence[];
   cache: Cache;
 }
-
-const int32 = (data: Int32Array, shape: readonly number[]): HostTensor => ({ data, shape, dtype: "int32" });
 
 /** Sequences with one key have the same prompt. */
 const keyOf = ({ source }: Sequence): unknown => source.key ?? source;
@@ -105,7 +103,7 @@ const stepInputs = <P>({ decoder }: Machine<P>, run: Run<P>): HostStep => {
   const each = (value: (sequence: Sequence) => number): HostTensor => {
     const data = new Int32Array(rows);
     run.active.forEach((sequence, i) => void (data[i] = value(sequence)));
-    return int32(data, [rows]);
+    return int32Tensor(data, [rows]);
   };
   const uniforms = new Float32Array(rows);
   run.active.forEach((sequence, i) => void (uniforms[i] = sequence.uniform()));

@@ -1,11 +1,9 @@
 /** What the vision tower must know of its images, made on the host: windows, frames, positions, and the padding of each. */
 import { ConfigError } from "@r1reward/core";
-import type { HostTensor } from "../../engine/tensor.ts";
+import { int32Tensor, type HostTensor } from "../../engine/tensor.ts";
 import type { Grid } from "../inputs/types.ts";
 import { frameCumulative, visionPositions, windowIndex } from "../inputs/window.ts";
 import type { QwenConfig, QwenVisionConfig, VisionGeometry, VisionInputs } from "./types.ts";
-
-const int32 = (data: Int32Array, shape: readonly number[]): HostTensor => ({ data, shape, dtype: "int32" });
 
 /** Sizes that graphs are made for: powers of two and three quarters of them, so that graphs stay few. */
 const bucket = (n: number): number => {
@@ -30,7 +28,7 @@ const lengthsOf = (cumulative: Int32Array): number[] =>
 const tableOf = (sizes: readonly number[], count: number): { table: HostTensor; slots: HostTensor | undefined } => {
   const longest = Math.max(...sizes);
   if (sizes.every((size) => size === longest) && sizes.length * longest === count) {
-    const table = int32(
+    const table = int32Tensor(
       Int32Array.from({ length: count }, (_, i) => i),
       [sizes.length, longest],
     );
@@ -45,7 +43,7 @@ const tableOf = (sizes: readonly number[], count: number): { table: HostTensor; 
       slots[patch] = group * places + i;
     }
   });
-  return { table: int32(table, [groups, places]), slots: int32(slots, [count]) };
+  return { table: int32Tensor(table, [groups, places]), slots: int32Tensor(slots, [count]) };
 };
 
 /** Grids as they are computed: images of one size are filled up with empty ones to a bucket. */
@@ -88,8 +86,8 @@ export const visionGeometry = (
   const frames = tableOf(lengthsOf(frameCumulative(grids)), count);
   return {
     patchPositions: patchPositions(grids, index, [count, v.mergeSize]),
-    windowIndex: int32(index, [index.length]),
-    windowInverse: int32(inverse, [inverse.length]),
+    windowIndex: int32Tensor(index, [index.length]),
+    windowInverse: int32Tensor(inverse, [inverse.length]),
     windows: windows.table,
     ...(windows.slots === undefined ? {} : { windowSlots: windows.slots }),
     frames: frames.table,
@@ -113,7 +111,7 @@ const patchPositions = (
       data[count + to] = natural[from + 1] ?? 0;
     }
   });
-  return int32(data, [2, count]);
+  return int32Tensor(data, [2, count]);
 };
 
 /**

@@ -1,6 +1,6 @@
 /** Prompts and replies as the model's inputs: padded, with each distinct picture once. */
 import { ConfigError } from "@r1reward/core";
-import type { HostTensor } from "../../engine/tensor.ts";
+import { int32Tensor, type HostTensor } from "../../engine/tensor.ts";
 import { bucketLength } from "../../policy/transformer-policy.ts";
 import type { QwenRow } from "../inputs/types.ts";
 import { visionInputs, type QwenConfig, type QwenInputs } from "../model/index.ts";
@@ -14,8 +14,6 @@ export interface LayoutRow {
   /** What the prompt is beside its tokens; text when it is missing. */
   readonly media?: QwenRow | undefined;
 }
-
-const int32 = (data: Int32Array, shape: readonly number[]): HostTensor => ({ data, shape, dtype: "int32" });
 
 /**
  * What a row carries as `media`.
@@ -67,7 +65,7 @@ const imageRowsOf = (
       throw new ConfigError(`prompt: expected ${places.length} pads for its images and videos, got ${next}`);
     }
   });
-  return int32(data, [size, length]);
+  return int32Tensor(data, [size, length]);
 };
 
 /** Rows of text with places for pictures, and the distinct pictures that belong there. */
@@ -95,7 +93,7 @@ export const layText = (
     if (row.reply !== undefined) tokens.set(row.reply, n * length + row.prompt.length);
     writePositions(positions, row, [n, size, length]);
   });
-  const text = { tokens: int32(tokens, [size, length]), positions: int32(positions, [3, size, length]) };
+  const text = { tokens: int32Tensor(tokens, [size, length]), positions: int32Tensor(positions, [3, size, length]) };
   const gathered = gatherPictures(
     rows.map(({ media }) => media),
     config.vision.mergeSize ** 2,
@@ -147,5 +145,5 @@ export const scoredPlaces = (rows: readonly LayoutRow[], length: number, count: 
   rows.forEach(({ prompt, reply }, n) => {
     for (let t = 0; t < (reply?.length ?? 0); t++) data[next++] = n * length + prompt.length + t;
   });
-  return int32(data, [count]);
+  return int32Tensor(data, [count]);
 };
