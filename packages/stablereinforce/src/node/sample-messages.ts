@@ -2,6 +2,7 @@
 import type { RuntimeName } from "../engine/types.ts";
 import type { TransformerConfig } from "../model/config.ts";
 import type { Completion, SampleOptions, SamplePrompt } from "../sample/types.ts";
+import type { PostedError } from "./posted-error.ts";
 import type { SharedWeights } from "./shared-weights.ts";
 
 /** What a worker is started with. */
@@ -21,7 +22,8 @@ export type Request =
       readonly prompts: readonly SamplePrompt[];
       readonly options: Omit<SampleOptions, "signal">;
     }
-  | { readonly kind: "abort"; readonly id: number };
+  | { readonly kind: "abort"; readonly id: number }
+  | { readonly kind: "close" };
 
 /** A finished sequence, and its place among the prompts that the worker was given. */
 export interface Finished {
@@ -33,8 +35,4 @@ export interface Finished {
 export type Reply =
   | { readonly id: number; readonly kind: "some"; readonly finished: readonly Finished[] }
   | { readonly id: number; readonly kind: "done" }
-  | {
-      readonly id: number;
-      readonly kind: "failed";
-      readonly error: { readonly code: string | undefined; readonly message: string };
-    };
+  | { readonly id: number; readonly kind: "failed"; readonly error: PostedError };

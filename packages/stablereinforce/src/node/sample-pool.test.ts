@@ -1,6 +1,8 @@
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import type { Worker } from "node:worker_threads";
 import { defineReward } from "@r1reward/core";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -143,5 +145,40 @@ describe("a pool", () => {
     const sampling = () => pool.sample(initParams(CONFIG, 1), [{ tokens: [1], seeds: [1] }], { maxTokens: 1 });
     await expect(sampling()).rejects.toThrow(/exit code 3/);
     await expect(sampling()).rejects.toThrow(/exit code 3/);
+  });
+
+  it("lets its workers end between two steps when it is closed in the middle of a job", async () => {
+    const ends: Promise<number>[] = [];
+    const watch = (worker: Worker): void =>
+      void ends.push(new Promise((resolve) => void worker.once("exit", (code) => resolve(code))));
+    process.on("worker", watch);
+    try {
+      const params = initParams(CONFIG, 3);
+      for (let round = 0; round < 4; round++) {
+        const pool = createSamplePool(CONFIG, { workers: 2, workerUrl });
+        const begun = new AbortController();
+        // the first prompt's sequences are told of while the others have hardly begun
+        const prompts = [1, 2, 3, 4].map((id) => ({ tokens: [id], seeds: seeds(8), maxTokens: id < 3 ? 2 : 100_000 }));
+        const job = expect(
+          pool.sample(params, prompts, { maxTokens: 100_000 }, () => begun.abort()),
+        ).rejects.toMatchObject({ code: "R1_ABORTED", message: "the pool was closed" });
+        await once(begun.signal, "abort");
+        await Promise.all([pool[Symbol.asyncDispose](), pool[Symbol.asyncDispose]()]); // twice is no error
+        await job;
+        await expect(pool.sample(params, prompts, { maxTokens: 1 })).rejects.toMatchObject({ code: "R1_ABORTED" });
+      }
+      // a terminated thread would say 1
+      expect(await Promise.all(ends)).toEqual(Array.from({ length: 8 }, () => 0));
+    } finally {
+      process.off("worker", watch);
+    }
+  });
+
+  it("says what cannot go to a worker", async () => {
+    await using pool = createSamplePool(CONFIG, { workers: 1, workerUrl });
+    const prompts = [{ tokens: [1], seeds: [1], ended: () => true }];
+    await expect(pool.sample(initParams(CONFIG, 3), prompts, { maxTokens: 1 })).rejects.toMatchObject({
+      code: "R1_CONFIG",
+    });
   });
 });

@@ -4,12 +4,13 @@
  */
 import { AbortError, ConfigError, throwIfAborted } from "@r1reward/core";
 import { availableParallelism } from "node:os";
-import { Worker } from "node:worker_threads";
 import { EngineError } from "../engine/errors.ts";
 import type { RuntimeName } from "../engine/types.ts";
 import { fullConfig, type TransformerConfig } from "../model/config.ts";
 import { planOf, sequencesOf } from "../sample/sequence.ts";
 import type { Completion, HostSampler, OnCompletion, SampleOptions, SamplePrompt } from "../sample/types.ts";
+import { askMember, endMember, letIdle, release, startMember, type Member, type Waiter } from "./pool-member.ts";
+import { errorFrom } from "./posted-error.ts";
 import type { Finished, Reply, Request, WorkerSetup } from "./sample-messages.ts";
 import { weightsWriter, type SharedWeights } from "./shared-weights.ts";
 
@@ -39,47 +40,25 @@ export interface SamplePool extends HostSampler, AsyncDisposable {
   readonly sample: HostSampler["sample"];
 }
 
-interface Waiter {
+interface SampleWaiter extends Waiter {
   readonly finish: (finished: readonly Finished[]) => void;
   readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
 }
 
-interface Member {
-  readonly worker: Worker;
-  readonly waiting: Map<number, Waiter>;
-  dead: Error | undefined;
-}
+type SampleMember = Member<SampleWaiter>;
 
-const failure = (error: unknown): Error => {
-  const { code, message } = error as { code?: string; message?: string };
-  if (code === "R1_ABORTED") return new AbortError("aborted by the caller", { cause: error });
-  return new EngineError(`sampling worker: ${message ?? String(error)}`, { reason: "runtime" }, { cause: error });
+const failed = (message: string): Error => new EngineError(`sampling worker: ${message}`, { reason: "runtime" });
+
+const receive = (member: SampleMember, reply: Reply): void => {
+  if (reply.kind === "some") return member.waiting.get(reply.id)?.finish(reply.finished);
+  const waiter = release(member, reply.id);
+  if (reply.kind === "done") waiter?.resolve();
+  else waiter?.reject(errorFrom(reply.error, failed));
 };
 
-const lose = (member: Member, error: Error): void => {
-  member.dead ??= error;
-  for (const { reject } of member.waiting.values()) reject(error);
-  member.waiting.clear();
-};
-
-const startMember = (url: URL, setup: WorkerSetup): Member => {
-  const member: Member = {
-    worker: new Worker(url, { workerData: setup }),
-    waiting: new Map(),
-    dead: undefined,
-  };
-  member.worker.on("message", (reply: Reply) => {
-    const waiter = member.waiting.get(reply.id);
-    if (reply.kind === "some") return waiter?.finish(reply.finished);
-    member.waiting.delete(reply.id);
-    if (member.waiting.size === 0) member.worker.unref(); // an idle pool does not keep the process alive
-    if (reply.kind === "done") waiter?.resolve();
-    else waiter?.reject(failure(reply.error));
-  });
-  member.worker.on("error", (error) => lose(member, failure(error)));
-  member.worker.on("exit", (code) => lose(member, failure({ message: `ended with exit code ${code}` })));
-  member.worker.unref();
+const start = (url: URL, setup: WorkerSetup): SampleMember => {
+  const member = startMember<SampleWaiter, Reply>(url, setup, { reply: receive, died: failed });
+  letIdle(member);
   return member;
 };
 
@@ -120,20 +99,12 @@ interface Job {
   readonly onCompletion: OnCompletion | undefined;
 }
 
-const ask = (member: Member, job: Job, share: Share, finish: Waiter["finish"]): Promise<void> =>
+const ask = (member: SampleMember, job: Job, share: Share, finish: SampleWaiter["finish"]): Promise<void> =>
   new Promise((resolve, reject) => {
-    if (member.dead !== undefined) return reject(member.dead);
     const { id, weights, options } = job;
-    member.waiting.set(id, { finish, resolve, reject });
-    member.worker.ref();
     const { prompts } = share;
-    member.worker.postMessage({
-      kind: "sample",
-      id,
-      weights,
-      prompts,
-      options: withoutSignal(options),
-    } satisfies Request);
+    const request = { kind: "sample", id, weights, prompts, options: withoutSignal(options) } satisfies Request;
+    askMember(member, request, { finish, resolve, reject });
   });
 
 const checkWhole = (name: string, value: number): number => {
@@ -141,7 +112,7 @@ const checkWhole = (name: string, value: number): number => {
   throw new ConfigError(`sample pool ${name}: expected a positive whole number, got ${value}`);
 };
 
-const spread = async (members: readonly Member[], job: Job, returned: () => void): Promise<Completion[][]> => {
+const spread = async (members: readonly SampleMember[], job: Job, returned: () => void): Promise<Completion[][]> => {
   const { id, prompts, options, onCompletion } = job;
   const results = prompts.map((): Completion[] => []);
   const abort = (): void => {
@@ -149,7 +120,7 @@ const spread = async (members: readonly Member[], job: Job, returned: () => void
   };
   options.signal?.addEventListener("abort", abort, { once: true });
   const asked = shares(prompts, members.length).map((share, i) =>
-    ask(members[i] as Member, job, share, (finished) => {
+    ask(members[i] as SampleMember, job, share, (finished) => {
       for (const { completion, place } of finished) {
         const { prompt, first } = share.places[place[0]] as Share["places"][number];
         (results[prompt] as Completion[])[first + place[1]] = completion;
@@ -163,6 +134,7 @@ const spread = async (members: readonly Member[], job: Job, returned: () => void
     return results;
   } catch (error) {
     abort(); // the others need not finish
+    throwIfAborted(options.signal);
     throw error;
   } finally {
     options.signal?.removeEventListener("abort", abort);
@@ -184,7 +156,7 @@ export const createSamplePool = (config: TransformerConfig, options: SamplePoolO
     maxBatch: checkWhole("maxBatch", options.maxBatch ?? 64),
   };
   const url = options.workerUrl ?? new URL("./sample-worker.js", import.meta.url);
-  const members = Array.from({ length: workers }, () => startMember(url, setup));
+  const members = Array.from({ length: workers }, () => start(url, setup));
   const jobs = { next: 1 };
   const writer = weightsWriter(config);
   return {
@@ -196,7 +168,8 @@ export const createSamplePool = (config: TransformerConfig, options: SamplePoolO
       return spread(members, { id: jobs.next++, weights, prompts, options, onCompletion }, writer.lend());
     },
     [Symbol.asyncDispose]: async () => {
-      await Promise.all(members.map(({ worker }) => worker.terminate()));
+      const closed = new AbortError("the pool was closed");
+      await Promise.all(members.map((member) => endMember(member, closed)));
     },
   };
 };

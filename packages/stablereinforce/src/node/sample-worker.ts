@@ -2,6 +2,7 @@
 import { parentPort, workerData, type MessagePort } from "node:worker_threads";
 import { createEngine } from "../engine/engine.ts";
 import { createSampler } from "../sample/sampler.ts";
+import { postedError } from "./posted-error.ts";
 import type { Finished, Reply, Request, WorkerSetup } from "./sample-messages.ts";
 import { weightsReader } from "./shared-weights.ts";
 
@@ -11,9 +12,10 @@ const jobs = new Map<number, AbortController>();
 const read = weightsReader(setup.config);
 const queue: { last: Promise<unknown> } = { last: Promise.resolve() };
 
-const started = createEngine({ runtime: setup.runtime, threads: setup.threads }).then((engine) =>
-  createSampler(engine, setup.config, { maxBatch: setup.maxBatch }),
-);
+const started = createEngine({ runtime: setup.runtime, threads: setup.threads }).then((engine) => ({
+  engine,
+  sampler: createSampler(engine, setup.config, { maxBatch: setup.maxBatch }),
+}));
 
 const tell = (reply: Reply, transfer: ArrayBuffer[] = []): void => port.postMessage(reply, transfer);
 
@@ -39,21 +41,34 @@ const teller = (id: number) => {
 
 const run = async ({ id, weights, prompts, options }: Extract<Request, { kind: "sample" }>): Promise<void> => {
   try {
-    const sampler = await started;
+    const { sampler } = await started;
     const { push, flush } = teller(id);
     await sampler.sample(read(weights), prompts, { ...options, signal: jobs.get(id)?.signal }, push);
     flush();
     tell({ id, kind: "done" });
   } catch (error) {
-    const { code } = error as { code?: string }; // posting an error keeps its message and drops its fields
-    tell({ id, kind: "failed", error: { code, message: error instanceof Error ? error.message : String(error) } });
+    tell({ id, kind: "failed", error: postedError(error) });
   } finally {
     jobs.delete(id);
   }
 };
 
+const endAll = async ({ engine, sampler }: Awaited<typeof started>): Promise<void> => {
+  await sampler[Symbol.asyncDispose]();
+  await engine[Symbol.asyncDispose]();
+};
+
+/** Ends the thread between two runs of the runtime: in the middle of one it would take the whole process with it. */
+const close = async (): Promise<void> => {
+  for (const job of jobs.values()) job.abort();
+  await queue.last;
+  await started.then(endAll).catch(() => undefined); // whoever waited was told what failed
+  port.close();
+};
+
 port.on("message", (request: Request) => {
   if (request.kind === "abort") return jobs.get(request.id)?.abort();
+  if (request.kind === "close") return void close();
   jobs.set(request.id, new AbortController());
   queue.last = queue.last.then(() => run(request)); // the next job may bring other weights
 });
