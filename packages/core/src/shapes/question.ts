@@ -2,7 +2,7 @@
 import type { SceneDraft } from "./compose.ts";
 import type { Level } from "./level.ts";
 import type { RandomStream } from "./random.ts";
-import { atCell, type Looks, type Scene } from "./vocabulary.ts";
+import { atCell, cellName, type Looks, type Scene, type SceneEntry, type SceneShape } from "./vocabulary.ts";
 
 /** Index into a pair of values. */
 export type Which = 0 | 1;
@@ -28,6 +28,11 @@ export interface QuestionPlan {
   readonly say: (value: Which, random: RandomStream) => Said;
   /** What a scene must hold for this value to be true and the other one false. */
   readonly compose: (truth: Which, random: RandomStream) => SceneDraft;
+  /**
+   * What one thing of a scene has to say to the question, in a word or two; `null` when nothing. `before` counts the things
+   * in reading order that had something to say.
+   */
+  readonly note: (entry: SceneEntry, before: number) => string | null;
   /** What the scene shows about the question, as a sentence. */
   readonly finding: (scene: Scene, truth: Which) => string;
 }
@@ -63,6 +68,15 @@ export const theOne = (scene: Scene, test: (shape: Scene["shapes"][number]) => b
 
 /** `at the top left`, by shape. */
 export const placeOf = ({ cell }: { readonly cell: number }): string => atCell(cell);
+
+/** The note of shapes that a test accepts; of anything else `null`. */
+export const noteWhere =
+  (test: (shape: SceneShape) => boolean, note: (shape: SceneShape, before: number) => string): QuestionPlan["note"] =>
+  (entry, before) =>
+    "shape" in entry && test(entry) ? note(entry, before) : null;
+
+/** A note: the name of the place. */
+export const notePlace = ({ cell }: SceneShape): string => cellName(cell);
 
 /** A pair of different items that `test` accepts, in random order. */
 export const pairWhere = <T>(

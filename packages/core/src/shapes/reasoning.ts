@@ -1,9 +1,9 @@
 /**
  * Critiques for the cold start (paper, section on long chains of thought), written from the scene itself: what is seen in
- * reading order, what the question asks, what is true, what each answer says, which is better.
+ * reading order, what the question asks, what is true, what each answer says, which is better. Phrasing 0 goes step by step.
  */
 import { ConfigError } from "../errors.ts";
-import { cellName, looksText, type Scene } from "./vocabulary.ts";
+import { entryText, sceneEntries, type Scene } from "./vocabulary.ts";
 import type { ShapesRecord } from "./record.ts";
 
 /** How a critique is put. */
@@ -12,24 +12,30 @@ export interface ShapesReasoningOptions {
   readonly phrasing?: number | undefined;
 }
 
-/**
- * `top left large red circle; middle small blue square; bottom right text 7`: all that is there, in reading order. The place comes
- * first, so that a model knows where to look before it says what it sees.
- */
-export const describeScene = ({ shapes, label }: Scene): string => {
-  const entries = shapes.map((shape) => ({ cell: shape.cell, text: `${cellName(shape.cell)} ${looksText(shape)}` }));
-  if (label !== undefined) entries.push({ cell: label.cell, text: `${cellName(label.cell)} text ${label.text}` });
-  return entries
-    .sort((a, b) => a.cell - b.cell)
-    .map(({ text }) => text)
+/** `top left large red circle; middle small blue square; bottom right text 7`: all that is there, in reading order. */
+export const describeScene = (scene: Scene): string => sceneEntries(scene).map(entryText).join("; ");
+
+/** The same, and after each thing what it has to say to the question: `top left large red circle, no; middle small blue square, middle`. */
+const goThrough = ({ scene, notes }: ShapesRecord): string =>
+  sceneEntries(scene)
+    .map((entry, at) => `${entryText(entry)}, ${notes[at] ?? "no"}`)
     .join("; ");
-};
 
 type Phrasing = (record: ShapesRecord) => string;
 
 const better = ({ truth }: ShapesRecord): number => truth + 1;
 
+/** `Answer 1 says red, it is blue: wrong.` What is compared stands side by side. */
+const compare = ({ values, truth }: ShapesRecord, answer: 0 | 1): string =>
+  `Answer ${answer + 1} says ${values[answer]}, it is ${values[truth]}: ${truth === answer ? "right" : "wrong"}.`;
+
+/** Every step follows from what stands before it by copying or by comparing two words: what the smallest models can learn. */
+const stepByStep: Phrasing = (record) =>
+  `Asked is ${record.asks}. I see: ${goThrough(record)}. ${record.finding} ` +
+  `${compare(record, 0)} ${compare(record, 1)} Answer ${better(record)} is better.`;
+
 const PHRASINGS: readonly Phrasing[] = [
+  stepByStep,
   (record) =>
     `I see: ${describeScene(record.scene)}. ${record.finding} ` +
     `Answer 1 says ${record.values[0]}. Answer 2 says ${record.values[1]}. Answer ${better(record)} is better.`,

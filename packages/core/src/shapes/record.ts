@@ -10,7 +10,7 @@ import { shapesKinds } from "./kinds/index.ts";
 import { LEVELS } from "./level.ts";
 import type { QuestionKind, QuestionPlan, Which } from "./question.ts";
 import { pick, streamOf, type RandomStream } from "./random.ts";
-import { GRADES, sceneContent, type Grade, type Scene, type ShapesSplit } from "./vocabulary.ts";
+import { GRADES, sceneContent, sceneEntries, type Grade, type Scene, type ShapesSplit } from "./vocabulary.ts";
 import { wordAnswer } from "./wording.ts";
 
 /** Which pairs are wanted. */
@@ -43,6 +43,8 @@ export interface ShapesRecord {
   readonly values: readonly [string, string];
   /** Index of the right answer. */
   readonly truth: Which;
+  /** What each thing of the scene, in reading order, has to say to the question; `null` when nothing. */
+  readonly notes: readonly (string | null)[];
   /** What the scene shows about the question, as a sentence. */
   readonly finding: string;
   readonly scene: Scene;
@@ -104,6 +106,12 @@ const drawScene = (texts: Texts, truth: Which, split: ShapesSplit, random: Rando
   throw new Error(`shapes: no scene of the split ${split} fits the question ${JSON.stringify(texts.plan.question)}`);
 };
 
+const notesOf = ({ note }: QuestionPlan, scene: Scene): readonly (string | null)[] => {
+  const notes: (string | null)[] = [];
+  for (const entry of sceneEntries(scene)) notes.push(note(entry, notes.filter((one) => one !== null).length));
+  return notes;
+};
+
 /**
  * Pair number `index` without its picture: the same on every platform, fast enough to make in a training loop.
  *
@@ -135,6 +143,7 @@ export const shapesRecord = (options: ShapesOptions & { readonly index: number }
     answers: texts.answers,
     values: plan.values,
     truth,
+    notes: notesOf(plan, scene),
     finding: plan.finding(scene, truth),
     scene,
   };

@@ -6,6 +6,7 @@ import { r1Protocol } from "../protocol/r1.ts";
 import { hasR1Format } from "../protocol/verdict-scanner.ts";
 import { statedWinner } from "../reward/conclusion.ts";
 import {
+  CELL_NAMES,
   encodePng,
   GRADES,
   oodStyle,
@@ -101,7 +102,7 @@ describe("the world", () => {
     expect(bad({ kinds: [] })).toThrow(/kinds: expected at least one/);
     expect(() => shapesPair({ seed: 1, index: 0, style: "oil" as "ood" })).toThrow(/style: expected plain or ood/);
     expect(() => [...shapesDataset({ seed: 1, n: -1 })]).toThrow(/n: expected/);
-    expect(() => shapesReasoning(records(1)[0]!, { phrasing: 9 })).toThrow(/phrasing: expected 0 to 3/);
+    expect(() => shapesReasoning(records(1)[0]!, { phrasing: 9 })).toThrow(/phrasing: expected 0 to 4/);
   });
 });
 
@@ -131,9 +132,29 @@ describe("critiques", () => {
         { shape: "cross", colour: "blue", size: "small", cell: 8, shift: [0, 0] },
       ],
     } as const;
-    expect(shapesReasoning({ ...record, scene }, { phrasing: 0 })).toContain(
+    expect(shapesReasoning({ ...record, scene }, { phrasing: 1 })).toContain(
       "I see: top left large red star; middle text 7; bottom right small blue cross. ",
     );
+    expect(shapesReasoning({ ...record, scene, notes: ["1", null, "2"] }, { phrasing: 0 })).toContain(
+      "I see: top left large red star, 1; middle text 7, no; bottom right small blue cross, 2. ",
+    );
+  });
+
+  it("note after each thing what it has to say to the question", () => {
+    for (const { scene, kind, notes, values, truth, finding } of allGrades(160)) {
+      const said = notes.filter((note) => note !== null);
+      const things = [...scene.shapes, ...(scene.label === undefined ? [] : [scene.label])];
+      const places = CELL_NAMES.filter((_, cell) => things.some((thing) => thing.cell === cell));
+      const value = values[truth];
+      expect(notes).toHaveLength(places.length);
+      if (kind === "count") expect(said).toEqual(Array.from({ length: Number(value) }, (_, i) => String(i + 1)));
+      else if (kind === "existence") expect(said.length > 0).toBe(value === "yes");
+      else if (kind === "size") expect(new Set(said)).toEqual(new Set(["large", "small"]));
+      else if (kind === "relation") {
+        for (const place of said) expect(finding).toContain(place);
+        expect(places).toEqual(expect.arrayContaining(said));
+      } else expect(said).toEqual([value]);
+    }
   });
 });
 

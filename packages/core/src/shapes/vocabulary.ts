@@ -63,6 +63,9 @@ export interface SceneLabel {
   readonly shift: readonly [number, number];
 }
 
+/** Anything that stands in a scene. */
+export type SceneEntry = SceneShape | SceneLabel;
+
 /** Everything in a picture, in reading order. With a style it determines every pixel. */
 export interface Scene {
   readonly shapes: readonly SceneShape[];
@@ -79,6 +82,14 @@ export const atCell = (cell: number): string => (cell === 4 ? "in the middle" : 
 
 /** `small red star`. */
 export const looksText = ({ size, colour, shape }: Looks): string => `${size} ${colour} ${shape}`;
+
+/** All that stands in a scene, in reading order. */
+export const sceneEntries = ({ shapes, label }: Scene): readonly SceneEntry[] =>
+  [...shapes, ...(label === undefined ? [] : [label])].sort((a, b) => a.cell - b.cell);
+
+/** `top left large red circle`, `bottom right text 7`: the place first, so that a model knows where to look before it says what it sees. */
+export const entryText = (entry: SceneEntry): string =>
+  `${cellName(entry.cell)} ${"text" in entry ? `text ${entry.text}` : looksText(entry)}`;
 
 /** What a scene holds, without noise and shifts: the same for two pictures that a person would describe alike. */
 export const sceneContent = ({ shapes, label }: Scene): string => {

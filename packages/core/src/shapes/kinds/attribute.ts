@@ -1,7 +1,7 @@
 /** Questions for one look of a shape that another look, or its place, singles out. */
 import { drawLooks, matches } from "../compose.ts";
 import type { Level } from "../level.ts";
-import { nounOf, pairWhere, theOne, type QuestionKind } from "../question.ts";
+import { nounOf, noteWhere, pairWhere, theOne, type QuestionKind } from "../question.ts";
 import { pick, type RandomStream } from "../random.ts";
 import {
   atCell,
@@ -65,6 +65,10 @@ const attributeKind = <A extends "shape" | "colour">(options: {
         const decoy = drawLooks(scenery, level, having(values[truth === 0 ? 1 : 0]), clash);
         return { shapes: level.shown ? [it, decoy] : [it], clash };
       },
+      note: noteWhere(
+        (shape) => isSubject(subject, shape),
+        (shape) => shape[attribute],
+      ),
       finding(scene) {
         const it = theOne(scene, (shape) => isSubject(subject, shape));
         const where = cell === undefined ? `${atCell(it.cell)} and ` : "";

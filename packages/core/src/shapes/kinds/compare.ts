@@ -1,7 +1,7 @@
 /** Questions about two shapes: which is larger, and how they stand to each other. */
 import { drawLooks, matches } from "../compose.ts";
 import type { Level } from "../level.ts";
-import { capital, nounOf, pairWhere, placeOf, theOne, type QuestionKind } from "../question.ts";
+import { capital, nounOf, notePlace, noteWhere, pairWhere, placeOf, theOne, type QuestionKind } from "../question.ts";
 import { pick, shuffled, type RandomStream } from "../random.ts";
 import { CELL_NAMES, COLOUR_NAMES, SHAPE_NAMES, type Looks, type Scene, type SizeName } from "../vocabulary.ts";
 
@@ -53,6 +53,7 @@ export const sizeKind: QuestionKind = {
         const sized = two.map((looks, at) => ({ ...looks, size: at === truth ? asked : unasked }));
         return { shapes: sized.map((looks) => drawLooks(scenery, level, looks)), clash: clashing(two) };
       },
+      note: noteWhere(clashing(two), ({ size }) => size),
       finding(scene) {
         const sizes = two.map((looks) => placed(scene, looks).size);
         return `${capital(nouns[0])} is ${sizes[0]} and ${nouns[1]} is ${sizes[1]}.`;
@@ -94,6 +95,7 @@ export const relationKind: QuestionKind = {
         const shapes = two.map((looks, at) => ({ ...drawLooks(scenery, level, looks), cell: cells[at] }));
         return { shapes, clash: clashing(two) };
       },
+      note: noteWhere(clashing(two), notePlace),
       finding: (scene, truth) => {
         const [one, other] = two.map((looks) => placeOf(placed(scene, looks)));
         return `${capital(a)} is ${one}, ${b} is ${other}: ${values[truth]}.`;

@@ -1,8 +1,8 @@
 import { drawLooks, matches } from "../compose.ts";
 import { MOST_SHAPES, type Level } from "../level.ts";
-import { capital, nounOf, pairWhere, pluralOf, type QuestionKind } from "../question.ts";
+import { capital, nounOf, noteWhere, pairWhere, pluralOf, type QuestionKind } from "../question.ts";
 import { chance, pick, type RandomStream } from "../random.ts";
-import { cellName, COLOUR_NAMES, SHAPE_NAMES, type Looks } from "../vocabulary.ts";
+import { COLOUR_NAMES, SHAPE_NAMES, type Looks } from "../vocabulary.ts";
 
 const WORDS = ["zero", "one", "two", "three", "four", "five"];
 
@@ -46,10 +46,11 @@ export const countKind: QuestionKind = {
         clash: (looks) => matches(looks, wanted),
         closed: all,
       }),
-      finding: ({ shapes }, truth) => {
-        const places = shapes.filter((shape) => matches(shape, wanted)).map(({ cell }) => cellName(cell));
-        return `${capital(plural)}: ${places.join(", ")}. That makes ${counts[truth]}.`;
-      },
+      note: noteWhere(
+        (shape) => matches(shape, wanted),
+        (_, before) => String(before + 1),
+      ),
+      finding: (_, truth) => `${capital(plural)}: ${counts[truth]}.`,
     };
   },
 };

@@ -1,6 +1,6 @@
 import { drawLooks, matches } from "../compose.ts";
 import type { Level } from "../level.ts";
-import { nounOf, type QuestionKind } from "../question.ts";
+import { nounOf, noteWhere, type QuestionKind } from "../question.ts";
 import { pick, shuffled, type RandomStream } from "../random.ts";
 import { atCell, COLOUR_NAMES, SHAPE_NAMES, type Looks } from "../vocabulary.ts";
 
@@ -44,6 +44,10 @@ export const existenceKind: QuestionKind = {
         const there = values[truth] === "yes" ? [drawLooks(scenery, level, wanted)] : [];
         return { shapes: [...there, ...misses], clash: (looks) => matches(looks, wanted) };
       },
+      note: noteWhere(
+        (shape) => matches(shape, wanted),
+        () => "yes",
+      ),
       finding({ shapes }) {
         const it = shapes.find((shape) => matches(shape, wanted));
         return it === undefined ? `There is no ${noun}.` : `There is ${article} ${noun} ${atCell(it.cell)}.`;

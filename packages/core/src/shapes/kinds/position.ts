@@ -1,6 +1,6 @@
 import { drawLooks, matches } from "../compose.ts";
 import type { Level } from "../level.ts";
-import { nounOf, pairWhere, theOne, type QuestionKind } from "../question.ts";
+import { nounOf, notePlace, noteWhere, pairWhere, theOne, type QuestionKind } from "../question.ts";
 import { chance, pick, type RandomStream } from "../random.ts";
 import { atCell, CELL_NAMES, cellName, COLOUR_NAMES, SHAPE_NAMES, SIZE_NAMES, type Looks } from "../vocabulary.ts";
 
@@ -42,6 +42,7 @@ export const positionKind: QuestionKind = {
         const decoy = { ...drawLooks(scenery, level, rival, clash), cell: cells[other] };
         return { shapes: level.shown ? [it, decoy] : [it], clash, empty: level.shown ? [] : [cells[other]] };
       },
+      note: noteWhere((shape) => matches(shape, subject), notePlace),
       finding: (scene) => `The ${noun} is ${atCell(theOne(scene, (shape) => matches(shape, subject)).cell)}.`,
     };
   },

@@ -40,6 +40,7 @@ export const textKind: QuestionKind = {
         sentence: pick(words, [`The ${what} is ${texts[value]}.`, `It says ${texts[value]}.`]),
       }),
       compose: (truth) => ({ shapes: [], clash: () => false, label: texts[truth] }),
+      note: (entry) => ("text" in entry ? entry.text : null),
       finding: (scene) => `The ${what} is ${labelOf(scene)}.`,
     };
   },
