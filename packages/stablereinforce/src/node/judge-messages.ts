@@ -1,10 +1,13 @@
 /** What the pool of judging workers and its workers say to each other. Plain data, so that it can be posted. */
 import type { Completion, LoadedPart, Message, SampleOptions } from "@r1reward/core";
 import type { OpenLocalModelOptions } from "./open-here.ts";
+import type { PostedError } from "./posted-error.ts";
 
 /** What a worker is started with. */
 export interface JudgeSetup {
   readonly path: string;
+  /** Of the folder's files: read once for all workers. */
+  readonly revision: string;
   readonly options: Omit<OpenLocalModelOptions, "engine" | "signal" | "workers">;
 }
 
@@ -19,14 +22,6 @@ export type JudgeRequest =
     }
   | { readonly kind: "abort"; readonly id: number }
   | { readonly kind: "close" };
-
-/** An error on its way between threads: posting one keeps its message and drops its fields. */
-export interface PostedError {
-  readonly code: string | undefined;
-  readonly message: string;
-  /** Of a refused picture. */
-  readonly reason: string | undefined;
-}
 
 /** What a model is known by. */
 export interface Identity {

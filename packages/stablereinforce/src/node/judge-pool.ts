@@ -2,103 +2,90 @@
  * A local model in several workers with one thread each. Decoding small models is many small products, which threads of one run
  * share badly; whole replies they share well.
  */
-import { AbortError, ConfigError, MediaError, ModelError, type Completion, type SampleOptions } from "@r1reward/core";
-import { Worker } from "node:worker_threads";
+import { AbortError, ModelError, throwIfAborted, type Completion, type SampleOptions } from "@r1reward/core";
 import type { LocalChatModel } from "../qwen/chat/index.ts";
-import type { Identity, JudgeReply, JudgeRequest, JudgeSetup, PostedError } from "./judge-messages.ts";
+import type { Identity, JudgeReply, JudgeRequest, JudgeSetup } from "./judge-messages.ts";
+import { askMember, endMember, release, startMember, type Member, type Waiter } from "./pool-member.ts";
+import { errorFrom } from "./posted-error.ts";
 
-interface Waiter {
-  readonly resolve: (made: readonly Completion[]) => void;
-  readonly reject: (error: Error) => void;
+interface JudgeWaiter extends Waiter {
+  readonly told: (reply: Exclude<JudgeReply, { error: unknown }>) => void;
   readonly sequences: number;
 }
 
-interface Member {
-  readonly worker: Worker;
-  readonly waiting: Map<number, Waiter>;
-  dead: Error | undefined;
-}
+type JudgeMember = Member<JudgeWaiter>;
 
-const ERRORS: Readonly<Record<string, (error: PostedError) => Error>> = {
-  R1_ABORTED: ({ message }) => new AbortError(message),
-  R1_CONFIG: ({ message }) => new ConfigError(message),
-  R1_MEDIA: ({ message, reason }) => new MediaError(reason ?? "unreadable", message),
+const start = (url: URL, setup: JudgeSetup): JudgeMember => {
+  const model = setup.options.name ?? setup.path;
+  const wrap = (message: string): Error => new ModelError(message, { model, retryable: false });
+  return startMember<JudgeWaiter, JudgeReply>(url, setup, {
+    reply: (member, reply) => {
+      const waiter = release(member, reply.id);
+      if ("error" in reply) waiter?.reject(errorFrom(reply.error, wrap));
+      else waiter?.told(reply);
+    },
+    died: (problem) => wrap(`judging worker: ${problem}`),
+  });
 };
 
-const errorOf = (posted: PostedError, model: string): Error =>
-  ERRORS[posted.code ?? ""]?.(posted) ?? new ModelError(posted.message, { model, retryable: false });
-
-const lose = (member: Member, error: Error): void => {
-  member.dead ??= error;
-  for (const { reject } of member.waiting.values()) reject(error);
-  member.waiting.clear();
-};
-
-const receive = (member: Member, reply: JudgeReply, name: string): void => {
-  const waiter = member.waiting.get(reply.id);
-  member.waiting.delete(reply.id);
-  if (member.waiting.size === 0) member.worker.unref(); // an idle pool does not keep the process alive
-  if ("made" in reply) waiter?.resolve(reply.made);
-  else if ("error" in reply) waiter?.reject(errorOf(reply.error, name));
-};
-
-/** Starts a worker. → when its model is open. @throws what opening throws, but for its class; ModelError when it dies */
-const start = (url: URL, setup: JudgeSetup): Promise<{ member: Member; identity: Identity }> =>
+/** When a worker's model is open. @throws what opening throws, ModelError when the worker dies */
+const opened = (member: JudgeMember): Promise<Identity> =>
   new Promise((resolve, reject) => {
-    const member: Member = { worker: new Worker(url, { workerData: setup }), waiting: new Map(), dead: undefined };
-    const fail = (message: string): void => {
-      const error = new ModelError(`judging worker: ${message}`, { model: setup.path, retryable: false });
-      lose(member, error);
-      reject(error);
-    };
-    member.worker.on("error", (error: Error) => fail(error.message));
-    member.worker.on("exit", (code) => fail(`ended with exit code ${code}`));
-    member.worker.once("message", (first: JudgeReply) => {
-      if ("error" in first) {
-        member.worker.postMessage({ kind: "close" } satisfies JudgeRequest);
-        return reject(errorOf(first.error, setup.path));
-      }
-      if (!("opened" in first)) return fail("spoke before its model was open");
-      member.worker.on("message", (reply: JudgeReply) => receive(member, reply, first.opened.name));
-      member.worker.unref();
-      resolve({ member, identity: first.opened });
-    });
+    const told: JudgeWaiter["told"] = (reply) => void ("opened" in reply && resolve(reply.opened));
+    member.waiting.set(0, { told, reject, sequences: 0 });
   });
 
-/** Lets a worker finish the step it is at, and end. Terminating it in native code would end the process. */
-const end = (member: Member): Promise<void> =>
-  new Promise((resolve) => {
-    if (member.dead !== undefined) return resolve(); // it has ended, or is about to
-    lose(member, new AbortError("the model was closed"));
-    member.worker.ref();
-    member.worker.once("exit", () => resolve());
-    member.worker.postMessage({ kind: "close" } satisfies JudgeRequest);
-  });
+const endAll = async (members: readonly JudgeMember[], why: Error): Promise<void> => {
+  await Promise.all(members.map((member) => endMember(member, why)));
+};
 
-const load = ({ waiting }: Member): number => [...waiting.values()].reduce((sum, { sequences }) => sum + sequences, 0);
+/** When all are open; if one cannot be, the others are ended first. */
+const allOpened = async (members: readonly JudgeMember[], signal: AbortSignal | undefined): Promise<Identity> => {
+  const abort = (): void =>
+    void endAll(members, new AbortError("aborted by the caller", { cause: signal?.reason as unknown }));
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    const [identity] = await Promise.all(members.map(opened));
+    return identity as Identity;
+  } catch (error) {
+    await endAll(members, error as Error);
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+};
 
-const freest = (members: readonly Member[]): Member =>
-  members.reduce((best, member) => (load(member) < load(best) && member.dead === undefined ? member : best));
+const load = ({ waiting }: JudgeMember): number =>
+  [...waiting.values()].reduce((sum, { sequences }) => sum + sequences, 0);
+
+/** The one with least to do; those that died are asked only when there are no others, and say why. */
+const freest = (members: readonly JudgeMember[]): JudgeMember => {
+  const living = members.filter(({ dead }) => dead === undefined);
+  return (living.length > 0 ? living : members).reduce((best, member) => (load(member) < load(best) ? member : best));
+};
 
 const ask = (
-  member: Member,
+  member: JudgeMember,
   request: Extract<JudgeRequest, { kind: "complete" }>,
   signal: AbortSignal | undefined,
 ): Promise<readonly Completion[]> =>
   new Promise((resolve, reject) => {
-    if (signal?.aborted === true) return reject(new AbortError("aborted by the caller", { cause: signal.reason }));
-    if (member.dead !== undefined) return reject(member.dead);
+    throwIfAborted(signal);
     const abort = (): void => member.worker.postMessage({ kind: "abort", id: request.id } satisfies JudgeRequest);
-    const settled =
-      <A>(settle: (value: A) => void) =>
-      (value: A): void => {
-        signal?.removeEventListener("abort", abort);
-        settle(value);
-      };
     signal?.addEventListener("abort", abort, { once: true });
-    member.waiting.set(request.id, { resolve: settled(resolve), reject: settled(reject), sequences: request.n });
-    member.worker.ref();
-    member.worker.postMessage(request);
+    const leave = (): void => signal?.removeEventListener("abort", abort);
+    askMember(member, request, {
+      sequences: request.n,
+      told: (reply) => {
+        leave();
+        if ("made" in reply) resolve(reply.made);
+      },
+      reject: (error) => {
+        leave();
+        const aborted = signal?.aborted === true;
+        reject(aborted ? new AbortError("aborted by the caller", { cause: signal.reason }) : error);
+      },
+    });
   });
 
 const counter = () => {
@@ -117,20 +104,15 @@ const counter = () => {
 /**
  * Opens a folder in several workers. Each has its own copy of the weights, and gets the calls that come when it has least to do.
  *
- * @throws ConfigError, ModelError when a worker cannot start
+ * @throws what opening throws, in its own class; AbortError; ModelError when a worker cannot start
  */
-export const openJudgePool = async (url: URL, setup: JudgeSetup, workers: number): Promise<LocalChatModel> => {
-  const started = await Promise.allSettled(Array.from({ length: workers }, () => start(url, setup)));
-  const all = started.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
-  const members = all.map(({ member }) => member);
-  const close = async (): Promise<void> => {
-    await Promise.all(members.map(end));
-  };
-  const failed = started.find((one) => one.status === "rejected");
-  if (failed !== undefined || all[0] === undefined) {
-    await close();
-    throw failed?.reason ?? new ConfigError(`workers: expected a positive whole number, got ${workers}`);
-  }
+export const openJudgePool = async (
+  url: URL,
+  setup: JudgeSetup,
+  { workers, signal }: { readonly workers: number; readonly signal: AbortSignal | undefined },
+): Promise<LocalChatModel> => {
+  const members = Array.from({ length: workers }, () => start(url, setup));
+  const identity = await allOpened(members, signal);
   const { add, began, stats } = counter();
   const ids = { next: 1 };
   const completeMany: LocalChatModel["completeMany"] = async (messages, n, call: SampleOptions = {}) => {
@@ -143,10 +125,10 @@ export const openJudgePool = async (url: URL, setup: JudgeSetup, workers: number
     return made;
   };
   return {
-    ...all[0].identity,
+    ...identity,
     complete: async (messages, call) => (await completeMany(messages, 1, call))[0] as Completion,
     completeMany,
     stats,
-    [Symbol.asyncDispose]: close,
+    [Symbol.asyncDispose]: () => endAll(members, new AbortError("the model was closed")),
   };
 };

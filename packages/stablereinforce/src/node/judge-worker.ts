@@ -1,22 +1,19 @@
 /** A judging worker: a model of its own on one thread. */
 import { parentPort, workerData, type MessagePort } from "node:worker_threads";
-import type { JudgeReply, JudgeRequest, JudgeSetup, PostedError } from "./judge-messages.ts";
+import type { JudgeReply, JudgeRequest, JudgeSetup } from "./judge-messages.ts";
 import { openHere } from "./open-here.ts";
+import { postedError } from "./posted-error.ts";
 
-const { path, options } = workerData as JudgeSetup;
+const { path, options, revision } = workerData as JudgeSetup;
 const port = parentPort as MessagePort;
+const closing = new AbortController();
 const calls = new Map<number, AbortController>();
 const say = (reply: JudgeReply): void => port.postMessage(reply);
 
-const posted = (error: unknown): PostedError => {
-  const { code, reason } = error as { code?: string; reason?: string };
-  return { code, reason, message: error instanceof Error ? error.message : String(error) };
-};
-
-const opened = openHere(path, options);
+const opened = openHere(path, { ...options, signal: closing.signal }, revision);
 opened.then(
   ({ name, revision, fingerprint }) => say({ id: 0, opened: { name, revision, fingerprint } }),
-  (error: unknown) => say({ id: 0, error: posted(error) }),
+  (error: unknown) => say({ id: 0, error: postedError(error) }),
 );
 
 const complete = async ({ id, messages, n, options: call }: Extract<JudgeRequest, { kind: "complete" }>) => {
@@ -26,7 +23,7 @@ const complete = async ({ id, messages, n, options: call }: Extract<JudgeRequest
     const model = await opened;
     say({ id, made: await model.completeMany(messages, n, { ...call, signal: control.signal }) });
   } catch (error) {
-    say({ id, error: posted(error) });
+    say({ id, error: postedError(error) });
   } finally {
     calls.delete(id);
   }
@@ -34,6 +31,7 @@ const complete = async ({ id, messages, n, options: call }: Extract<JudgeRequest
 
 /** Ends the thread between two runs of the runtime: in the middle of one it would take the whole process with it. */
 const close = async (): Promise<void> => {
+  closing.abort();
   await opened.then((model) => model[Symbol.asyncDispose]()).catch(() => undefined);
   port.close();
 };

@@ -9,8 +9,9 @@ import type { Engine } from "../engine/types.ts";
 import { CheckpointError } from "../errors.ts";
 import { localChatModel, type LocalChatModel } from "../qwen/chat/index.ts";
 import { qwenInputs, qwenProcessor } from "../qwen/inputs/index.ts";
+import type { ProcessorOptions } from "../qwen/inputs/types.ts";
 import { imageDecoder } from "./image-decoder.ts";
-import { readQwenParts } from "./qwen-parts.ts";
+import { checkQwenParts, readQwenParts } from "./qwen-parts.ts";
 
 /** How a folder is opened. */
 export interface OpenLocalModelOptions extends CallOptions {
@@ -52,7 +53,7 @@ const hashFile = async (path: string, signal: AbortSignal | undefined): Promise<
 };
 
 /** Changes whenever a file changes that replies depend on: it is part of the key under which they are kept. */
-const revisionOf = async (folder: string, signal: AbortSignal | undefined): Promise<string> => {
+export const revisionOf = async (folder: string, signal: AbortSignal | undefined): Promise<string> => {
   const files = (await readdir(folder)).filter((name) => /\.(safetensors|json)$/.test(name)).sort();
   const hash = createHash("sha256");
   for (const name of files) hash.update(`${name} ${await hashFile(join(folder, name), signal)}\n`);
@@ -60,7 +61,7 @@ const revisionOf = async (folder: string, signal: AbortSignal | undefined): Prom
 };
 
 /** @throws CheckpointError `io` when there is no folder, or no `config.json` in it */
-const checkFolder = async (folder: string): Promise<void> => {
+const checkFiles = async (folder: string): Promise<void> => {
   const found = await readdir(folder).catch((cause: NodeJS.ErrnoException) => {
     const problem = cause.code === "ENOTDIR" ? "expected a folder, got a file" : "expected a folder, there is none";
     throw new CheckpointError({ file: folder, problem: "io" }, problem, { cause });
@@ -74,28 +75,42 @@ const checkFolder = async (folder: string): Promise<void> => {
   }
 };
 
+const processorFor = (known: ProcessorOptions, maxPixels: number | undefined) =>
+  qwenProcessor(maxPixels === undefined ? known : { ...known, maxPixels });
+
+/** Checks all of a folder but the numbers in its weights, which are not read. @throws CheckpointError, ConfigError, AbortError */
+export const checkFolder = async (folder: string, { signal, maxPixels }: OpenLocalModelOptions): Promise<void> => {
+  await checkFiles(folder);
+  const { processor } = await checkQwenParts(folder, { signal });
+  processorFor(processor, maxPixels);
+};
+
 /** Reads a folder whole. @throws CheckpointError naming the file, ConfigError naming the field */
-export const readParts = async (folder: string, { signal, maxPixels, ignoreStop }: OpenLocalModelOptions) => {
-  await checkFolder(folder);
+const readParts = async (folder: string, { signal, maxPixels, ignoreStop }: OpenLocalModelOptions) => {
+  await checkFiles(folder);
   const { config, params, tokenizer, processor: known } = await readQwenParts(folder, { signal });
-  const processor = qwenProcessor(maxPixels === undefined ? known : { ...known, maxPixels });
+  const processor = processorFor(known, maxPixels);
   const inputs = qwenInputs({ tokenizer, processor, config, decode: imageDecoder() });
   const spoken = ignoreStop === true ? { ...tokenizer, stopTokens: [] } : tokenizer;
   return { config, weights: params, tokenizer: spoken, inputs, pixels: processor.options.maxPixels };
 };
 
-/** Opens a folder on this thread. @throws as `openLocalModel` */
-export const openHere = async (folder: string, options: OpenLocalModelOptions): Promise<LocalChatModel> => {
+/** Opens a folder on this thread; its revision is not computed where it is known. @throws as `openLocalModel` */
+export const openHere = async (
+  folder: string,
+  options: OpenLocalModelOptions,
+  known?: string,
+): Promise<LocalChatModel> => {
   const { signal, maxBatch, context, windowMs, threads } = options;
   const { pixels, ...parts } = await readParts(folder, options);
   const limit = Math.min(context ?? Infinity, parts.config.text.maxPositions);
   if (!(limit > 1)) throw new ConfigError(`context: expected more than 1, got ${limit}`);
-  const revision = await revisionOf(folder, signal);
+  const revision = known ?? (await revisionOf(folder, signal));
   const engine = options.engine ?? (await createEngine({ threads }));
   const name = options.name ?? basename(folder);
   const fingerprint = JSON.stringify({ context: limit, maxPixels: pixels, runtime: engine.runtime });
-  const known = { name, revision, fingerprint };
-  const model = localChatModel({ ...known, engine, ...parts, maxBatch, context: limit, windowMs });
+  const identity = { name, revision, fingerprint };
+  const model = localChatModel({ ...identity, engine, ...parts, maxBatch, context: limit, windowMs });
   if (options.engine !== undefined) return model;
   return {
     ...model,

@@ -9,6 +9,7 @@ import { inlineMedia, judgeWith, loadMessages } from "@r1reward/core";
 import { shapesDataset, shapesProtocol } from "@r1reward/core/shapes";
 import { createEngine } from "../engine/engine.ts";
 import type { Engine } from "../engine/types.ts";
+import { CheckpointError, ShapeError } from "../errors.ts";
 import { openLocalModel } from "./open-local-model.ts";
 import { freshQwen } from "./qwen-model.ts";
 
@@ -19,6 +20,8 @@ const media = inlineMedia();
 let engine: Engine;
 let root: string;
 let folder: string;
+let workerFile: string;
+let workerUrl: URL;
 
 const fresh = async (path: string, initSeed: number): Promise<void> => {
   const texts = pairs.flatMap((pair) =>
@@ -30,7 +33,23 @@ const fresh = async (path: string, initSeed: number): Promise<void> => {
   await made.save?.(path, made.policy.parameters());
 };
 
+const buildWorker = async (): Promise<void> => {
+  workerFile = fileURLToPath(new URL(`../../test/.judge-worker-${process.pid}.mjs`, import.meta.url)); // here packages resolve
+  workerUrl = pathToFileURL(workerFile);
+  await build({
+    entryPoints: [fileURLToPath(new URL("./judge-worker.ts", import.meta.url))],
+    outfile: workerFile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    logLevel: "error",
+    tsconfigRaw: {},
+    packages: "external",
+  });
+};
+
 beforeAll(async () => {
+  await buildWorker();
   engine = await createEngine({ runtime: "onnx-node", threads: 1 });
   root = await mkdtemp(join(tmpdir(), "open-local-"));
   folder = join(root, "judge");
@@ -40,10 +59,13 @@ afterAll(async () => {
   expect(engine.liveTensors()).toBe(0);
   await engine[Symbol.asyncDispose]();
   await rm(root, { recursive: true, force: true });
+  await rm(workerFile, { force: true });
 });
 
+type Files = Readonly<Record<string, string | Uint8Array | null>>;
+
 /** A copy of the folder with some files changed; `null` leaves one out. */
-const changed = async (name: string, files: Readonly<Record<string, string | null>>): Promise<string> => {
+const changed = async (name: string, files: Files): Promise<string> => {
   const path = join(root, name);
   await mkdir(path);
   for (const file of ["config.json", "tokenizer.json", "preprocessor_config.json", "model.safetensors"]) {
@@ -83,45 +105,30 @@ describe("openLocalModel", () => {
   });
 
   it("does the same in workers", async () => {
-    const out = join(fileURLToPath(new URL("../../test/", import.meta.url)), `.judge-worker-${process.pid}.mjs`); // here packages resolve
-    await build({
-      entryPoints: [fileURLToPath(new URL("./judge-worker.ts", import.meta.url))],
-      outfile: out,
-      bundle: true,
-      platform: "node",
-      format: "esm",
-      logLevel: "error",
-      tsconfigRaw: {},
-      packages: "external",
-    });
-    try {
-      await using here = await openLocalModel(folder, { engine });
-      await using model = await openLocalModel(folder, { workers: 2, workerUrl: pathToFileURL(out) });
-      expect([model.name, model.revision]).toEqual([here.name, here.revision]);
-      const prompts = await Promise.all(
-        pairs.map((pair) => loadMessages(shapesProtocol.prompt(pair), media, { where: pair.id })),
-      );
-      const how = { temperature: 1, maxTokens: 6, seed: 3 };
-      const both = [here, model].map((one) => Promise.all(prompts.map((prompt) => one.completeMany(prompt, 2, how))));
-      const [a, b] = (await Promise.all(both)).map((all) => all.flat().map(({ text }) => text));
-      expect(b).toEqual(a);
-      expect(model.stats()).toMatchObject({ completions: 8, mostAtOnce: 8 });
-      const [prompt] = prompts as [(typeof prompts)[0]];
-      await expect(model.complete(prompt, { topP: 2 })).rejects.toMatchObject({ code: "R1_CONFIG" });
-      const signal = AbortSignal.timeout(20);
-      await expect(model.complete(prompt, { maxTokens: 400, signal })).rejects.toMatchObject({ code: "R1_ABORTED" });
-      const lost = expect(model.complete(prompt, { maxTokens: 400 })).rejects.toMatchObject({ code: "R1_ABORTED" });
-      await model[Symbol.asyncDispose]();
-      await lost;
-      const nowhere = openLocalModel(join(root, "nowhere"), { workers: 2 });
-      await expect(nowhere).rejects.toMatchObject({ code: "R1_CHECKPOINT" });
-      await expect(openLocalModel(folder, { workers: 2, engine })).rejects.toThrow(/engines of their own/);
-    } finally {
-      await rm(out, { force: true });
-    }
+    await using here = await openLocalModel(folder, { engine });
+    await using model = await openLocalModel(folder, { workers: 2, workerUrl });
+    expect([model.name, model.revision]).toEqual([here.name, here.revision]);
+    const prompts = await Promise.all(
+      pairs.map((pair) => loadMessages(shapesProtocol.prompt(pair), media, { where: pair.id })),
+    );
+    const how = { temperature: 1, maxTokens: 6, seed: 3 };
+    const both = [here, model].map((one) => Promise.all(prompts.map((prompt) => one.completeMany(prompt, 2, how))));
+    const [a, b] = (await Promise.all(both)).map((all) => all.flat().map(({ text }) => text));
+    expect(b).toEqual(a);
+    expect(model.stats()).toMatchObject({ completions: 8, mostAtOnce: 8 });
+    const [prompt] = prompts as [(typeof prompts)[0]];
+    await expect(model.complete(prompt, { topP: 2 })).rejects.toMatchObject({ code: "R1_CONFIG" });
+    const signal = AbortSignal.timeout(20);
+    await expect(model.complete(prompt, { maxTokens: 400, signal })).rejects.toMatchObject({ code: "R1_ABORTED" });
+    const lost = expect(model.complete(prompt, { maxTokens: 400 })).rejects.toMatchObject({ code: "R1_ABORTED" });
+    await model[Symbol.asyncDispose]();
+    await lost;
+    const nowhere = openLocalModel(join(root, "nowhere"), { workers: 2 });
+    await expect(nowhere).rejects.toMatchObject({ code: "R1_CHECKPOINT" });
+    await expect(openLocalModel(folder, { workers: 2, engine })).rejects.toThrow(/engines of their own/);
   });
 
-  it.each<[string, Readonly<Record<string, string | null>>, RegExp]>([
+  it.each<[string, Files, RegExp]>([
     ["no-config", { "config.json": null }, /no-config: expected a model's folder with config\.json/],
     ["no-tokenizer", { "tokenizer.json": null }, /expected a model's folder with tokenizer\.json/],
     ["broken-config", { "config.json": "{" }, /broken-config\/config\.json/],
@@ -143,5 +150,50 @@ describe("openLocalModel", () => {
     );
     const signal = AbortSignal.abort();
     await expect(openLocalModel(folder, { engine, signal })).rejects.toMatchObject({ code: "R1_ABORTED" });
+  });
+
+  it("says the same of broken weights in workers, whether their header tells or their numbers", async () => {
+    const whole = await readFile(join(folder, "model.safetensors"));
+    const notFinite = Buffer.from(whole).fill(0xff, whole.length - 4); // NaN as the last number, in any dtype
+    const folders = [
+      await changed("truncated", { "model.safetensors": whole.subarray(0, -8) }),
+      await changed("not-finite", { "model.safetensors": notFinite }),
+    ];
+    const problems: string[] = [];
+    for (const path of folders) {
+      const [here, there] = await Promise.all(
+        [{ engine }, { workers: 2, workerUrl }].map((options) =>
+          openLocalModel(path, options).then(
+            () => expect.unreachable(),
+            (error: unknown) => error as CheckpointError,
+          ),
+        ),
+      );
+      expect(there).toBeInstanceOf(CheckpointError);
+      expect({ ...there, message: there?.message }).toEqual({ ...here, message: here?.message });
+      problems.push(there?.problem ?? "");
+    }
+    expect(problems).toEqual(["length-mismatch", "not-finite"]);
+  });
+
+  it("stops workers that are still opening when aborted, and says why a worker cannot start", async () => {
+    const control = new AbortController();
+    const opening = openLocalModel(folder, { workers: 2, workerUrl, signal: control.signal });
+    const started = new Promise((resolve) => void process.once("worker", resolve));
+    void started.then(() => control.abort("enough"));
+    await expect(opening).rejects.toMatchObject({ code: "R1_ABORTED", cause: "enough" });
+    const missing = openLocalModel(folder, { workers: 2, workerUrl: new URL("nowhere.mjs", workerUrl) });
+    await expect(missing).rejects.toMatchObject({ code: "R1_MODEL", message: expect.stringMatching(/nowhere\.mjs/) });
+  });
+
+  it("keeps the class of errors that a worker's model throws", async () => {
+    await using model = await openLocalModel(folder, { workers: 1, context: 16 });
+    await using pool = await openLocalModel(folder, { workers: 2, workerUrl, context: 16 });
+    const prompt = await loadMessages(shapesProtocol.prompt(pairs[0] as never), media, { where: "0" });
+    const [here, there] = await Promise.all(
+      [model, pool].map((one) => one.complete(prompt).catch((error: unknown) => error as ShapeError)),
+    );
+    expect(there).toBeInstanceOf(ShapeError);
+    expect({ ...there, message: (there as Error).message }).toEqual({ ...here, message: (here as Error).message });
   });
 });

@@ -1,9 +1,9 @@
 /** A Hugging Face folder of Qwen2.5-VL as a chat model in this process: what `--model ./folder` opens. */
 import { ConfigError, throwIfAborted } from "@r1reward/core";
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import type { LocalChatModel } from "../qwen/chat/index.ts";
 import { openJudgePool } from "./judge-pool.ts";
-import { openHere, readParts, type OpenLocalModelOptions } from "./open-here.ts";
+import { checkFolder, openHere, revisionOf, type OpenLocalModelOptions } from "./open-here.ts";
 
 export type { OpenLocalModelOptions } from "./open-here.ts";
 
@@ -14,12 +14,12 @@ const openInWorkers = async (
   { workerUrl, maxBatch = 64, ...options }: OpenLocalModelOptions,
 ): Promise<LocalChatModel> => {
   if (options.engine !== undefined) throw new ConfigError("workers: they have engines of their own, got one");
-  const { engine: _engine, signal, workers: _workers, threads = 1, ...rest } = options;
-  await readParts(folder, options); // what is wrong with the folder is said here, with its own error
-  throwIfAborted(signal);
+  const { engine: _engine, signal, workers: _workers, name = basename(folder), threads = 1, ...rest } = options;
+  await checkFolder(folder, options); // most of what can be wrong is said before a worker is started
+  const revision = await revisionOf(folder, signal);
   const url = workerUrl ?? new URL("./judge-worker.js", import.meta.url);
-  const setup = { path: folder, options: { ...rest, threads, maxBatch: Math.ceil(maxBatch / workers) } };
-  return openJudgePool(url, setup, workers);
+  const each = { ...rest, name, threads, maxBatch: Math.ceil(maxBatch / workers) };
+  return openJudgePool(url, { path: folder, revision, options: each }, { workers, signal });
 };
 
 /**
@@ -33,5 +33,11 @@ export const openLocalModel = async (path: string, options: OpenLocalModelOption
   if (!Number.isSafeInteger(workers) || workers < 1) {
     throw new ConfigError(`workers: expected a positive whole number, got ${workers}`);
   }
-  return workers === 1 ? openHere(resolve(path), options) : openInWorkers(resolve(path), workers, options);
+  const folder = resolve(path);
+  try {
+    return await (workers === 1 ? openHere(folder, options) : openInWorkers(folder, workers, options));
+  } catch (error) {
+    throwIfAborted(signal); // files that are being read say so in their own way
+    throw error;
+  }
 };

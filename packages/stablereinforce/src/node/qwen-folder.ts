@@ -124,25 +124,27 @@ const dropTiedHead = (params: QwenParams<HostTensor>, config: QwenConfig, file: 
   );
 };
 
-/**
- * Reads `config.json` and the weights of a folder: one file or shards with an index, BF16, F16, F32 or F64, names as on the hub or
- * as in a running model.
- *
- * @throws ConfigError naming the field; CheckpointError naming file and tensor: `missing-tensor`, `shape-mismatch`, `bad-name`,
- * `bad-dtype`, `not-finite`, `pickle`, `bad-path`, `bad-index`, `io`, …; AbortError.
- */
-export const readQwenFolder = async (path: string, options: ReadQwenOptions = {}): Promise<QwenFolder> => {
-  throwIfAborted(options.signal);
+interface Checked {
+  readonly source: TensorSource;
+  readonly names: ReadonlyMap<string, string>;
+  readonly config: QwenConfig;
+}
+
+/** Opens a folder, checks everything that headers tell, and closes it after the work. */
+const inFolder = async <T>(
+  path: string,
+  { signal, allowLinks }: ReadQwenOptions,
+  work: (folder: Checked) => T | Promise<T>,
+): Promise<T> => {
+  throwIfAborted(signal);
   const json = await readJson(join(path, "config.json"));
   await refusePickles(path);
-  const source = await openWeights(path, { allowLinks: options.allowLinks });
+  const source = await openWeights(path, { allowLinks });
   try {
     const names = namesIn(source, path);
     const config = parseQwenConfig(json, { tied: !names.has("lm_head.weight") });
     checkAll(source, names, config, path);
-    const params = dropTiedHead(await readParams(source, names, [path, options.signal]), config, path);
-    const dtype = source.entry(names.get("model.embed_tokens.weight") as string).dtype as FloatDtype;
-    return { path, config, params, dtype };
+    return await work({ source, names, config });
   } catch (cause) {
     throw isR1Error(cause) || (cause as Error).name === "AbortError"
       ? cause
@@ -151,3 +153,21 @@ export const readQwenFolder = async (path: string, options: ReadQwenOptions = {}
     await source[Symbol.asyncDispose]();
   }
 };
+
+/**
+ * Reads `config.json` and the weights of a folder: one file or shards with an index, BF16, F16, F32 or F64, names as on the hub or
+ * as in a running model.
+ *
+ * @throws ConfigError naming the field; CheckpointError naming file and tensor: `missing-tensor`, `shape-mismatch`, `bad-name`,
+ * `bad-dtype`, `not-finite`, `pickle`, `bad-path`, `bad-index`, `io`, …; AbortError.
+ */
+export const readQwenFolder = (path: string, options: ReadQwenOptions = {}): Promise<QwenFolder> =>
+  inFolder(path, options, async ({ source, names, config }) => {
+    const params = dropTiedHead(await readParams(source, names, [path, options.signal]), config, path);
+    const dtype = source.entry(names.get("model.embed_tokens.weight") as string).dtype as FloatDtype;
+    return { path, config, params, dtype };
+  });
+
+/** Checks a folder as `readQwenFolder` does, but for the numbers, which it does not read. @throws as `readQwenFolder` */
+export const checkQwenFolder = (path: string, options: ReadQwenOptions = {}): Promise<QwenConfig> =>
+  inFolder(path, options, ({ config }) => config);

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { processorOptionsFrom, qwenTokenizer, type QwenTokenizer } from "../qwen/inputs/index.ts";
 import type { ProcessorOptions } from "../qwen/inputs/types.ts";
-import { readQwenFolder, type QwenFolder, type ReadQwenOptions } from "./qwen-folder.ts";
+import { checkQwenFolder, readQwenFolder, type QwenFolder, type ReadQwenOptions } from "./qwen-folder.ts";
 import { readJson } from "./read-json.ts";
 
 /** A folder, whole. */
@@ -12,11 +12,19 @@ export interface QwenParts extends Pick<QwenFolder, "config" | "params"> {
   readonly processor: ProcessorOptions;
 }
 
-/** Reads a folder whole. @throws CheckpointError naming the file, ConfigError naming the field, AbortError */
-export const readQwenParts = async (path: string, options: ReadQwenOptions = {}): Promise<QwenParts> => {
+/** Reads what lies beside the weights, and the folder in the given way. */
+const withCompanions = async <F extends Pick<QwenFolder, "config">>(path: string, readFolder: () => Promise<F>) => {
   const json = await readJson(join(path, "tokenizer.json"));
   const preprocessor = await readJson(join(path, "preprocessor_config.json"), true);
-  const { config, params } = await readQwenFolder(path, options);
-  const tokenizer = qwenTokenizer(json, { vocabSize: config.text.vocabSize });
-  return { config, params, tokenizer, processor: preprocessor === undefined ? {} : processorOptionsFrom(preprocessor) };
+  const folder = await readFolder();
+  const tokenizer = qwenTokenizer(json, { vocabSize: folder.config.text.vocabSize });
+  return { ...folder, tokenizer, processor: preprocessor === undefined ? {} : processorOptionsFrom(preprocessor) };
 };
+
+/** Reads a folder whole. @throws CheckpointError naming the file, ConfigError naming the field, AbortError */
+export const readQwenParts = async (path: string, options: ReadQwenOptions = {}): Promise<QwenParts> =>
+  withCompanions(path, () => readQwenFolder(path, options));
+
+/** Reads a folder but for its weights, of which names, shapes and dtypes are checked. @throws as `readQwenParts` */
+export const checkQwenParts = async (path: string, options: ReadQwenOptions = {}): Promise<Omit<QwenParts, "params">> =>
+  withCompanions(path, async () => ({ config: await checkQwenFolder(path, options) }));
