@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { r1Reward } from "@r1reward/core";
-import { shapesPair, shapesProtocol } from "@r1reward/core/shapes";
+import { shapesProtocol } from "@r1reward/core/shapes";
 import {
   createEngine,
   evaluatePolicy,
@@ -17,6 +17,7 @@ import {
 } from "@r1reward/stablereinforce";
 import { freshQwen, stageFolder } from "@r1reward/stablereinforce/node";
 import * as recipe from "./recipe.mjs";
+import { exercise } from "./exercises.mjs";
 import { learnWords } from "./words.mjs";
 
 const { values: flags } = parseArgs({
@@ -71,7 +72,7 @@ const watching = (held) => (weights, options) =>
     maxTokens: recipe.measure.maxTokens,
     ...options,
   });
-const sft = (stage, { steps, batch, learningRate, evaluateEvery, held }, examples, weights) =>
+const sft = (stage, { steps, batch, learningRate, evaluateEvery, held }, { examples, weights }) =>
   timed(stage, () =>
     runSft({
       ...folderOf(stage),
@@ -80,40 +81,44 @@ const sft = (stage, { steps, batch, learningRate, evaluateEvery, held }, example
       weights,
       seed: recipe.seed,
       steps: scaled(steps, 2),
-      run: { batch, learningRate, adam: recipe.adam, warmup: 0.15, finalLearningRate: 0.05 },
+      run: { batch, learningRate, adam: recipe.adam, warmup: 0.1, finalLearningRate: 0.05 },
       evaluation: evaluateEvery === undefined ? undefined : { every: evaluateEvery, run: watching(held) },
     }),
   );
 
-const named = await timed("words", async () => {
+const protocol = shapesProtocol;
+const { coldStart, reinforce, measure } = recipe;
+const exercises = { length: recipe.reading.exercises, at: (index) => exercise(recipe.reading, index) };
+const read = await sft("reading", recipe.reading, { examples: exercises, weights: fresh });
+
+const seeing = await timed("words", async () => {
   // The next stage's checkpoints hold what was learnt here.
-  const begun = await loadCheckpoint(folderOf("perception").store);
-  if (begun !== null) return { weights: fresh, status: "finished", step: recipe.words.steps };
+  const begun = await loadCheckpoint(folderOf("cold-start").store);
+  if (begun !== null) return { weights: read.weights, status: "finished", step: recipe.words.steps };
   const steps = scaled(recipe.words.steps, 2);
   const tellWords = (step, loss) => console.log(`words ${step}: loss ${loss.toFixed(4)}`);
-  const made = { engine, model, weights: fresh, recipe: recipe.words, adam: recipe.adam, steps, tell: tellWords };
-  return { weights: await learnWords(made), status: "finished", step: steps };
+  const { words, adam } = recipe;
+  const weights = await learnWords({
+    engine,
+    model,
+    weights: read.weights,
+    recipe: words,
+    adam,
+    steps,
+    tell: tellWords,
+  });
+  return { weights, status: "finished", step: steps };
 });
 
-const protocol = shapesProtocol;
-const { perception, coldStart, practice, reinforce, measure } = recipe;
-const seeing = await sft(
-  "perception",
-  perception,
-  { length: perception.scenes, at: recipe.sceneExample },
-  named.weights,
-);
-const critiques = ({ seed, pairs }) => ({ length: pairs, at: recipe.critiqueExample(protocol, seed) });
-const begun = await sft("cold-start", coldStart, critiques(coldStart), seeing.weights);
-const started = await sft("practice", practice, critiques(practice), begun.weights);
+const critiques = { length: coldStart.pairs, at: recipe.critiqueExample(protocol, coldStart.seed) };
+const started = await sft("cold-start", coldStart, { examples: critiques, weights: seeing.weights });
 
-const pairs = Array.from({ length: reinforce.pairs }, (_, index) => shapesPair({ seed: reinforce.seed, index }).pair);
 const reinforced = await timed("reinforce", () =>
   runRl({
     ...folderOf("reinforce"),
     saveEvery: 5,
     model,
-    prompts: promptsOf(pairs, { protocol, order: "as-stored" }), // twins: the better one is first in half of them
+    prompts: promptsOf(recipe.reinforcePairs(), { protocol, order: "as-stored" }), // twins: the better one is first in half of them
     reward: r1Reward({ protocol, undecided: 0 }),
     recipe: presets.paper,
     weights: started.weights,

@@ -1,8 +1,7 @@
-// Before it reads or writes a sentence, the model learns to name what a patch shows: each merged patch's output, times the (tied)
-// head, is to give the words of the objects that it covers. Text that attends to a picture then finds word embeddings there. Without
-// this, a model of this size spends tens of thousands of pictures on finding out where a sentence's next word can be seen at all.
+// Before it reads or writes about pictures, the vision tower learns to name what stands in each place: a place's row, times the
+// (tied, by then trained) head, is to give the words of the object there. Text that attends to a picture then finds embeddings of words.
 import * as tf from "@tensorflow/tfjs-core";
-import { renderScene, SHAPES_IMAGE_SIZE, shapesRecord, shapesStyle } from "@r1reward/core/shapes";
+import { renderScene, SHAPES_IMAGE_SIZE, shapesRecord } from "@r1reward/core/shapes";
 import {
   adamw,
   clipByGlobalNorm,
@@ -14,121 +13,85 @@ import {
   visionInputs,
 } from "@r1reward/stablereinforce";
 
-const SIDE = 28; // pixels of a merged patch
-const GRID = SHAPES_IMAGE_SIZE / SIDE;
-const SEEN = 40; // pixels of an object from which on a merged patch shows it
-const DIFFERENT = 60; // summed over the channels: more than noise
+const PLACES = 9; // the processor makes the picture 84 pixels wide: one merged patch of 28 for each place
 
-/** `[16]` pixels of each merged patch that differ. */
-const covered = (a, b) => {
-  const counts = new Array(GRID * GRID).fill(0);
-  for (let pixel = 0; pixel < SHAPES_IMAGE_SIZE ** 2; pixel += 1) {
-    let difference = 0;
-    for (let c = 0; c < 3; c += 1) difference += Math.abs(a[3 * pixel + c] - b[3 * pixel + c]);
-    if (difference < DIFFERENT) continue;
-    const [y, x] = [Math.floor(pixel / SHAPES_IMAGE_SIZE), pixel % SHAPES_IMAGE_SIZE];
-    counts[Math.floor(y / SIDE) * GRID + Math.floor(x / SIDE)] += 1;
+const wordsOf = (thing) =>
+  thing.text === undefined ? [thing.size, thing.colour, thing.shape] : ["text", ...thing.text];
+
+/** Adds the words of a scene's objects to the targets `[B · 9, V]`: equal shares that sum to 1 in each place that holds something. */
+const target = ({ shapes, label }, row, { targets, idOf, vocabSize }) => {
+  for (const thing of [...shapes, ...(label === undefined ? [] : [label])]) {
+    const words = wordsOf(thing);
+    for (const word of words) targets[(row * PLACES + thing.cell) * vocabSize + idOf(word)] += 1 / words.length;
   }
-  return counts;
 };
 
-const wordsOf = (thing) => (thing.text === undefined ? [thing.size, thing.colour, thing.shape] : ["text", thing.text]);
-
-/** A picture's pixels, and for each merged patch the share of each word. Patches that show nothing have no words. */
-const labelled = (seed, index, idOf) => {
-  const { scene } = shapesRecord({ seed, index });
-  const style = shapesStyle("plain");
-  const pixels = renderScene(scene, style);
-  const things = [...scene.shapes, ...(scene.label === undefined ? [] : [scene.label])];
-  const shares = Array.from({ length: GRID * GRID }, () => new Map());
-  for (const thing of things) {
-    const without = {
-      ...scene,
-      shapes: scene.shapes.filter((shape) => shape !== thing),
-      label: scene.label === thing ? undefined : scene.label,
-    };
-    covered(pixels, renderScene(without, style)).forEach((count, place) => {
-      if (count < SEEN) return;
-      const words = wordsOf(thing).map(idOf);
-      for (const id of words) shares[place].set(id, (shares[place].get(id) ?? 0) + count / words.length);
-    });
-  }
-  return { pixels, shares };
+const batchOf = ({ seed, batch, style }, step, { processor, config, idOf }) => {
+  const { vocabSize } = config.text;
+  const targets = new Float32Array(batch * PLACES * vocabSize);
+  const pictures = Array.from({ length: batch }, (_, row) => {
+    const index = step * batch + row;
+    const { scene } = shapesRecord({ seed, index });
+    target(scene, row, { targets, idOf, vocabSize });
+    const [width, height] = [SHAPES_IMAGE_SIZE, SHAPES_IMAGE_SIZE];
+    return processor.image({ width, height, channels: 3, data: renderScene(scene, style(index)) });
+  });
+  const vision = visionInputs(
+    pictures.map(({ grid }) => grid),
+    pictures.map(({ patches }) => patches),
+    config,
+  );
+  return { vision, targets: { data: targets, shape: [batch * PLACES, vocabSize], dtype: "float32" } };
 };
 
-const batchOf = ({ seed, batch }, step, { processor, config, idOf }) => {
-  const grids = [];
-  const patches = [];
-  const targets = new Float32Array(batch * GRID * GRID * config.text.vocabSize);
-  for (let row = 0; row < batch; row += 1) {
-    const { pixels, shares } = labelled(seed, step * batch + row, idOf);
-    const size = SHAPES_IMAGE_SIZE;
-    const input = processor.image({ width: size, height: size, channels: 3, data: pixels });
-    grids.push(input.grid);
-    patches.push(input.patches);
-    shares.forEach((share, place) => {
-      const total = [...share.values()].reduce((sum, x) => sum + x, 0);
-      for (const [id, x] of share) targets[(row * GRID * GRID + place) * config.text.vocabSize + id] = x / total;
-    });
-  }
-  const shape = [batch * GRID * GRID, config.text.vocabSize];
-  return { vision: visionInputs(grids, patches, config), targets: { data: targets, shape, dtype: "float32" } };
+/** −Σ target · log softmax(rows · embeddingᵀ), over the places that hold something. */
+const lossOf = (model, params, embedding, { vision, targets }) => {
+  const rows = model.vision(params, vision);
+  const scores = tf.logSoftmax(tf.matMul(rows, embedding, false, true));
+  return tf.neg(tf.div(tf.sum(tf.mul(targets, scores)), tf.sum(targets)));
 };
 
-/** −Σ target · log softmax(rows · embeddingᵀ), over the patches that show something. */
-const lossOf =
-  (model) =>
-  (params, { vision, targets }) => {
-    const rows = model.vision(params, vision);
-    const scores = tf.logSoftmax(tf.matMul(rows, params["model.embed_tokens.weight"], false, true));
-    return tf.neg(tf.div(tf.sum(tf.mul(targets, scores)), tf.sum(targets)));
-  };
-
-/** Trains vision tower and embedding. → all weights, on the host */
-export const learnWords = async ({ engine, model, weights, recipe, adam, steps, tell }) => {
-  const { config, tokenizer } = model;
-  const optimiser = adamw(adam);
-  const loss = lossOf(qwenModel(config));
-  const names = Object.keys(weights).filter((name) => name.startsWith("visual.") || name.includes("embed_tokens"));
-  const idOf = (word) => {
-    const ids = tokenizer.encodeText(` ${word}`);
-    return ids[ids.length - 1]; // digits and letters: the character itself, after its space
-  };
-  const update = engine.compile(
-    (params, state, batch, learningRate) => {
+const compileUpdate = (engine, model, optimiser) =>
+  engine.compile(
+    (params, state, embedding, batch, learningRate) => {
       registerGradients();
-      const { value, grads } = valueAndNamedGrads((leaves) => loss(leaves, batch), params);
+      const loss = (leaves) => lossOf(model, leaves, embedding, batch);
+      const { value, grads } = valueAndNamedGrads(loss, params);
       const { grads: clipped } = clipByGlobalNorm(grads, 1);
       return { loss: value, ...optimiser.update({ params, grads: clipped, state, learningRate }) };
     },
     { name: "words", donate: [0, 1] },
   );
+
+/** Trains the vision tower alone. → all weights, on the host */
+export const learnWords = async ({ engine, model, weights, recipe, adam, steps, tell }) => {
+  const { config, tokenizer } = model;
+  const update = compileUpdate(engine, qwenModel(config), adamw(adam));
+  const idOf = (word) => tokenizer.encodeText(` ${word}`).at(-1); // digits and letters: the character itself, after its space
+  const names = Object.keys(weights).filter((name) => name.startsWith("visual."));
   const place = (make) =>
     Object.fromEntries(names.map((name) => [name, engine.tensor(make(weights[name].data), weights[name].shape)]));
   const zeros = (data) => new Float32Array(data.length);
+  const head = weights["model.embed_tokens.weight"];
+  const embedding = engine.tensor(head.data, head.shape);
   let params = place((data) => data.slice());
   let state = { m: place(zeros), v: place(zeros), step: engine.tensor(Float32Array.of(0), []) };
-  const rates = cosineSchedule({
-    peak: recipe.learningRate,
-    total: steps,
-    warmup: Math.floor(steps / 10),
-    end: recipe.learningRate / 20,
-  });
-  const { mean, std } = recipe.pixels;
-  const parts = { processor: qwenProcessor({ minPixels: 784, mean, std }), config, idOf };
+  const peak = recipe.learningRate;
+  const rates = cosineSchedule({ peak, total: steps, warmup: Math.floor(steps / 10), end: peak / 20 });
+  const parts = {
+    processor: qwenProcessor({ minPixels: 784, maxPixels: recipe.maxPixels, ...recipe.pixels }),
+    config,
+    idOf,
+  };
   for (let step = 0; step < steps; step += 1) {
-    const out = await update(
-      params,
-      state,
-      batchOf(recipe, step, parts),
-      engine.tensor(Float32Array.of(rates(step)), []),
-    );
+    const rate = engine.tensor(Float32Array.of(rates(step)), []);
+    const out = await update(params, state, embedding, batchOf(recipe, step, parts), rate);
     [params, state] = [out.params, out.state];
     if ((step + 1) % 25 === 0 || step + 1 === steps) tell(step + 1, await engine.number(out.loss));
-    engine.dispose(out.loss);
+    engine.dispose([out.loss, rate]);
   }
   const learnt = await Promise.all(names.map(async (name) => [name, await engine.read(params[name])]));
-  engine.dispose([params, state]);
+  engine.dispose([params, state, embedding]);
   await update.dispose();
   return { ...weights, ...Object.fromEntries(learnt) };
 };

@@ -1,0 +1,113 @@
+// npm run reproduce:paper: the paper's ablation on the small judge, from the cold start of reproduce:tiny.
+//   node experiments/paper/run.mjs [--from runs/tiny] [--out docs/experiments/paper] [--seeds 1,2,3,4,5] [--steps 12] [--threads 2]
+// Every run that is finished is kept in `--out` and not made again: stop it when you like. The page: node experiments/paper/page.mjs
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { createEngine, loadCheckpoint, promptsOf, trainStableReinforce } from "@r1reward/stablereinforce";
+import { freshQwen, stageFolder } from "@r1reward/stablereinforce/node";
+import { shapesPair, shapesProtocol } from "@r1reward/core/shapes";
+import * as tiny from "../tiny/recipe.mjs";
+import { trainingStyle } from "../tiny/styles.mjs";
+import { measureJudge } from "./measure.mjs";
+import * as setup from "./setup.mjs";
+
+const { values: flags } = parseArgs({
+  options: {
+    from: { type: "string", default: "runs/tiny" },
+    out: { type: "string", default: fileURLToPath(new URL("../../docs/experiments/paper", import.meta.url)) },
+    seeds: { type: "string", default: setup.seeds.join(",") },
+    steps: { type: "string", default: String(setup.steps) },
+    threads: { type: "string", default: "2" },
+  },
+});
+const steps = Number(flags.steps);
+mkdirSync(flags.out, { recursive: true });
+
+const engine = await createEngine({ threads: Number(flags.threads) });
+const model = freshQwen({ engine, ...tiny.model, texts: tiny.texts(), maxBatch: 128 });
+const begun = await loadCheckpoint(stageFolder(join(flags.from, "cold-start")).store);
+if (begun === null) throw new Error(`${flags.from}: expected the cold start of \`npm run reproduce:tiny\`, found none`);
+const coldStart = begun.snapshot.weights;
+
+const finished = (name) => {
+  const file = join(flags.out, `${name}.json`);
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
+};
+const keep = (name, data) => {
+  const file = join(flags.out, `${name}.json`);
+  writeFileSync(`${file}.new`, `${JSON.stringify(data)}\n`);
+  renameSync(`${file}.new`, file);
+};
+const digits = (x) => (typeof x === "number" && Number.isFinite(x) ? Number(x.toPrecision(5)) : null);
+const rounded = (measured) =>
+  Object.fromEntries(Object.entries(measured).map(([key, x]) => [key, Array.isArray(x) ? x.map(digits) : digits(x)]));
+const told = (name, { measured }) =>
+  console.log(
+    `${name}: both orders ${measured.accuracy}, one critique ${measured.single}, at temperature 1 ${measured.sampled}, agreement ${measured.agreement}`,
+  );
+
+const held = (weights) =>
+  Object.fromEntries(Object.entries(weights).map(([name, { data, shape }]) => [name, engine.tensor(data, shape)]));
+
+if (finished("cold-start") === undefined) {
+  const params = held(coldStart);
+  const measured = rounded(await measureJudge(model, params, setup.measured));
+  engine.dispose(params);
+  keep("cold-start", { arm: "cold start", measured });
+}
+told("cold start", finished("cold-start"));
+
+/** Each seed has pairs of its own; the arms of a seed share them. */
+const promptsFor = (seed) => {
+  const style = trainingStyle(100 + seed);
+  const count = steps * setup.run.rolloutBatch;
+  const pairs = Array.from(
+    { length: count },
+    (_, index) => shapesPair({ seed: 100 + seed, index, style: style(index) }).pair,
+  );
+  return promptsOf(pairs, { protocol: shapesProtocol, order: "as-stored" });
+};
+
+const FIELDS = ["loss", "klOld", "entropy", "ratioMax", "preClipped", "clipped", "filtered", "zeroSpread", "gradNorm"];
+const rowOf = (report) => ({
+  step: report.step,
+  reward: digits(report.reward.mean),
+  length: digits(report.length.mean),
+  ...Object.fromEntries(FIELDS.map((name) => [name, digits(report[name])])),
+});
+
+const trainOnce = async ({ recipe, reward }, seed) => {
+  const began = performance.now();
+  const rows = [];
+  const training = trainStableReinforce({
+    policy: model.policy,
+    prompts: promptsFor(seed),
+    reward,
+    recipe,
+    run: { ...setup.run, adam: tiny.adam },
+    seed,
+    steps,
+    weights: coldStart,
+    nonFinite: "apply",
+  });
+  for await (const report of training) {
+    rows.push(rowOf(report));
+    process.stderr.write(`\r${recipe.name}, seed ${seed}: step ${report.step} of ${steps}  `);
+    if (report.step < steps) continue;
+    const measured = rounded(await measureJudge(model, report.params(), setup.measured));
+    return { arm: recipe.name, seed, seconds: digits((performance.now() - began) / 1000), rows, measured };
+  }
+  throw new Error(`${recipe.name}, seed ${seed}: ended early`);
+};
+
+for (const seed of flags.seeds.split(",").map(Number)) {
+  for (const arm of setup.arms) {
+    const name = `${arm.recipe.name.toLowerCase().replaceAll(/[^a-z]+/g, "-")}-${seed}`;
+    if (finished(name) === undefined) keep(name, await trainOnce(arm, seed));
+    told(name, finished(name));
+  }
+}
+await model[Symbol.asyncDispose]();
+await engine[Symbol.asyncDispose]();

@@ -1,0 +1,34 @@
+// The paper's ablation on the small judge: what is compared, and with what.
+import { r1Reward } from "@r1reward/core";
+import { shapesProtocol } from "@r1reward/core/shapes";
+import { filterAdvantages, kl, losses, presets, standardise } from "@r1reward/stablereinforce";
+import { reinforce } from "../tiny/recipe.mjs";
+
+const recipe = (name, { preClip = true, filter = true } = {}) => ({
+  ...presets.paper,
+  name,
+  normalise: (rows) => (filter ? filterAdvantages(rows) : standardise(rows)),
+  loss: preClip ? losses.stableReinforce() : losses.ppo({ preClip: "none" }),
+  klController: kl.fixed(0),
+});
+
+const rewardWith = (consistencyWeight) => r1Reward({ protocol: shapesProtocol, undecided: 0, consistencyWeight });
+const whole = rewardWith(0.5);
+
+/** Rows of the paper's Tables 5 and 6; the first of them, the cold start, is what all begin with. */
+export const arms = [
+  { recipe: recipe("Reinforce++", { preClip: false, filter: false }), reward: whole },
+  { recipe: recipe("without Pre-CLIP", { preClip: false }), reward: whole },
+  { recipe: recipe("without filter", { filter: false }), reward: whole },
+  { recipe: recipe("without consistency"), reward: rewardWith(0) },
+  { recipe: recipe("StableReinforce"), reward: whole },
+];
+
+export const seeds = [1, 2, 3, 4, 5];
+
+/** Like the stage of `reproduce:tiny`, but shorter, and with more updates for each batch: as the released script, 4 passes. */
+export const steps = 12;
+export const run = { ...reinforce.run, rolloutBatch: 32, samplesPerPrompt: 4, trainBatch: 32, passes: 2 };
+
+/** Pairs of the test split that no stage has seen: judged greedily in both orders, and `votes` times in one order at temperature 1. */
+export const measured = { seed: 21, pairs: 150, voted: 60, votes: 15 };

@@ -1,0 +1,30 @@
+// What the text tower does before it sees anything: a list of what is there stands in the prompt where the picture will be. First it
+// copies, then it argues. A fresh transformer that begins with critiques finds copying in none of its first 30,000; with a hundred words
+// to copy in each text it does within twelve thousand, and what it learns next is made of that.
+import { describeScene, SHAPES_TEMPLATE, shapesReasoning, shapesRecord } from "@r1reward/core/shapes";
+import { mixed } from "./styles.mjs";
+
+const shuffled = (items, below) => {
+  const all = [...items];
+  for (let i = all.length - 1; i > 0; i -= 1) {
+    const j = below(i + 1);
+    [all[i], all[j]] = [all[j], all[i]];
+  }
+  return all;
+};
+
+const asked = ({ question, answers: [first, second] }) =>
+  SHAPES_TEMPLATE.replace("{question}", question).replace("{answer1}", first).replace("{answer2}", second);
+
+/** The list again in another order, and the rest of the prompt: every word of it stands somewhere before. */
+const repeat = (record, below) =>
+  `<think>I see: ${shuffled(describeScene(record.scene).split("; "), below).join("; ")}. ${asked(record)}</think>`;
+
+/** Exercise number `index`; of 100, so many are critiques, the rest copies. */
+export const exercise = ({ seed, critiques }, index) => {
+  const record = shapesRecord({ seed, index });
+  const below = mixed(seed, index);
+  const text = `${describeScene(record.scene)}\n${asked(record)}`;
+  const reply = below(100) < critiques ? shapesReasoning(record, { phrasing: 0 }) : repeat(record, below);
+  return { id: `${record.id}-text`, prompt: [{ role: "user", content: [{ type: "text", text }] }], reply };
+};
