@@ -1,10 +1,11 @@
 /** Composes pair → prompt → media → cache or model → parse → judgment. */
 import { cacheKey } from "./cache/key.ts";
 import { canonicalJson } from "./canonical-json.ts";
-import { coalescing } from "./coalesce.ts";
+import { coalescing, type Coalesce } from "./coalesce.ts";
 import { completionProblem } from "./completion-shape.ts";
 import { AbortError, boundary, CacheError, ConfigError, messageOf, ModelError, throwIfAborted } from "./errors.ts";
 import type {
+  CallOptions,
   ChatModel,
   JudgeOptions,
   JudgeProtocol,
@@ -15,6 +16,7 @@ import type {
   SampleOptions,
 } from "./interfaces.ts";
 import { loadMessages } from "./load-messages.ts";
+import { sampleBatches, type Seat } from "./sample-batch.ts";
 import { swapPair, swapVerdict } from "./swap.ts";
 import type { Completion, Judgment, LoadedPart, Message, Preference } from "./types.ts";
 
@@ -29,12 +31,21 @@ export interface JudgeWithOptions {
   readonly sampling?: Omit<SampleOptions, "signal"> | undefined;
   /** Where whole, readable replies are kept. */
   readonly cache?: ResponseCache | undefined;
+  /**
+   * Most samples of one order of a pair to ask for in one request (`n`), of those that are wanted at the same time and not in the
+   * cache; 1 by default. The prompt, pictures included, is then sent and paid for once. The price: all of them come when the slowest has
+   * come, and a request that fails fails for all. Where a seed is given, samples are asked for one by one whatever this
+   * says, because servers differ in what a seed means for several; and so they are where the model has no `completeMany`.
+   */
+  readonly samplesPerRequest?: number | undefined;
 }
 
 interface Question {
   readonly messages: readonly Message<LoadedPart>[];
   readonly sampling: SampleOptions;
   readonly key: string;
+  /** Equal for all samples of this order. */
+  readonly prompt: () => string;
 }
 
 interface Answer {
@@ -62,13 +73,23 @@ const checkSample = (sample: number): void => {
   }
 };
 
-const complete = async (model: ChatModel, question: Question, signal: AbortSignal): Promise<Completion> => {
+interface Asking extends Question {
+  /** Where samples of this order wait for each other; nothing when they are asked for one by one. */
+  readonly seat: Seat | undefined;
+}
+
+const complete = async (model: ChatModel, question: Asking, signal: AbortSignal): Promise<Completion> => {
+  const { messages, sampling, prompt, seat } = question;
   const data = { model: model.name, retryable: false };
   const wrap = (cause: unknown) =>
     signal.aborted
       ? new AbortError("aborted by the caller", { cause: signal.reason })
       : new ModelError(`${model.name}: ${messageOf(cause)}`, data, { cause });
-  const reply = await boundary(wrap, () => model.complete(question.messages, { ...question.sampling, signal }));
+  const reply = await boundary(wrap, () =>
+    seat === undefined
+      ? model.complete(messages, { ...sampling, signal })
+      : seat.ask({ messages, sampling, prompt: prompt(), signal }),
+  );
   const problem = completionProblem(reply);
   if (problem !== null) throw new ModelError(`${model.name}: reply.${problem}`, data);
   return reply;
@@ -133,6 +154,49 @@ const judgmentOf = (
   return judgment;
 };
 
+/** What a judge answers questions with. */
+interface Desk {
+  readonly model: ChatModel;
+  readonly protocol: JudgeProtocol;
+  readonly cache: ResponseCache | undefined;
+  readonly share: Coalesce<Answer>;
+}
+
+const ask = async ({ model, protocol, cache }: Desk, question: Asking, signal: AbortSignal): Promise<Answer> => {
+  const known = await recall(cache, question.key, protocol);
+  if (known !== undefined) return known;
+  const reply = await complete(model, question, signal);
+  const reading = parseWith(protocol, reply);
+  const keep = cache !== undefined && isWorthKeeping(reply, reading);
+  return { reply, reading, fromCache: false, lost: keep && !(await remember(cache, question.key, reply)) };
+};
+
+/** Answers a question, or waits for the answer when somebody has asked it; whatever becomes of it, nobody goes on waiting for its seat. */
+const answer = async (desk: Desk, prepared: Promise<Question>, call: CallOptions & Pick<Asking, "seat">) => {
+  const { seat, signal } = call;
+  const work = { begun: false };
+  try {
+    const question = await prepared;
+    const start = (ends: AbortSignal): Promise<Answer> => {
+      work.begun = true;
+      return ask(desk, { ...question, seat }, ends).finally(() => seat?.leave());
+    };
+    const shared = desk.share(question.key, start, signal);
+    if (!work.begun) seat?.leave();
+    return await shared;
+  } finally {
+    if (!work.begun) seat?.leave();
+  }
+};
+
+const batchesFor = (model: ChatModel, { sampling, samplesPerRequest: most = 1 }: JudgeWithOptions) => {
+  if (!Number.isSafeInteger(most) || most < 1) {
+    throw new ConfigError(`samplesPerRequest: expected a whole number of at least 1, got ${most}`);
+  }
+  const possible = most > 1 && model.completeMany !== undefined && sampling?.seed === undefined;
+  return possible ? sampleBatches(model, most) : undefined;
+};
+
 /**
  * A judge that asks a chat model the way a protocol says.
  *
@@ -148,23 +212,16 @@ const judgmentOf = (
 export const judgeWith = (model: ChatModel, protocol: JudgeProtocol, options: JudgeWithOptions = {}): PairwiseJudge => {
   const { media, sampling = {}, cache } = options;
   canonicalJson(sampling, "sampling");
-  const share = coalescing<Answer>();
-
-  const ask = async (question: Question, signal: AbortSignal): Promise<Answer> => {
-    const known = await recall(cache, question.key, protocol);
-    if (known !== undefined) return known;
-    const reply = await complete(model, question, signal);
-    const reading = parseWith(protocol, reply);
-    const keep = cache !== undefined && isWorthKeeping(reply, reading);
-    return { reply, reading, fromCache: false, lost: keep && !(await remember(cache, question.key, reply)) };
-  };
+  const desk: Desk = { model, protocol, cache, share: coalescing<Answer>() };
+  const batches = batchesFor(model, options);
 
   const prepare = async (shown: Preference, { swapped = false, sample = 0, samples = 1, signal }: JudgeOptions) => {
     const where = `pair ${JSON.stringify(shown.id)}`;
     const messages = await loadMessages(await promptWith(protocol, shown), media, { signal, where });
     const chosen = samplingFor(sampling, sample, samples);
     const described = { model, protocol: protocol.name, messages, media: media?.fingerprint, sampling: chosen };
-    return { messages, sampling: chosen, key: cacheKey({ ...described, swapped, sample }) };
+    const keyOf = (which: number) => cacheKey({ ...described, swapped, sample: which });
+    return { messages, sampling: chosen, key: keyOf(sample), prompt: () => keyOf(0) };
   };
 
   return {
@@ -174,8 +231,10 @@ export const judgeWith = (model: ChatModel, protocol: JudgeProtocol, options: Ju
       checkSample(call.sample ?? 0);
       const swapped = call.swapped ?? false;
       const shown = swapped ? swapPair(pair) : pair;
-      const question = await prepare(shown, call);
-      const { value, first } = await share(question.key, (signal) => ask(question, signal), call.signal);
+      const { value, first } = await answer(desk, prepare(shown, call), {
+        seat: batches?.seat(pair),
+        signal: call.signal,
+      });
       return judgmentOf(protocol, shown, swapped, { ...value, cached: value.fromCache || !first });
     },
   };

@@ -2,10 +2,14 @@
 import { createServer } from "node:http";
 import { createServer as createTcpServer, type AddressInfo, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { memoryCache } from "../src/cache/memory-cache.ts";
+import { comparePair } from "../src/compare.ts";
 import { AbortError, ModelError } from "../src/errors.ts";
+import { judgeWith } from "../src/judge.ts";
 import { openaiCompatible } from "../src/model/openai-compatible.ts";
 import { dialects } from "../src/model/dialects.ts";
 import type { OpenAICompatibleOptions } from "../src/model/options.ts";
+import { r1Protocol } from "../src/protocol/r1.ts";
 import { startFaultServer, type FaultServerOptions } from "../src/testing/fault-server.ts";
 import type { LoadedPart, Message } from "../src/types.ts";
 
@@ -332,5 +336,23 @@ describe("secrets", () => {
     const error = await broken.complete(ask("?")).catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code: "R1_CONFIG" });
     expect(String(error)).not.toContain("key-2");
+  });
+});
+
+describe("votes of one order in one request", () => {
+  it("are told apart and kept one by one, from a server that fails, too", async () => {
+    const kinds = ["429", "500", "reset", "half-body", "not-json"] as const;
+    const server = await serve({ reply: echo, seed: 3, faults: { rate: 0.3, kinds, stallMs: 20 } });
+    await using cache = memoryCache();
+    const judge = judgeWith(client(server.url), r1Protocol, { cache, samplesPerRequest: 4 });
+    const pair = { id: "p", question: [{ type: "text", text: "Which?" }], responses: ["a", "b"] } as const;
+    const { judgments } = await comparePair(judge, pair, { votes: 16 });
+    expect(judgments.map(({ verdict }) => verdict.kind)).toEqual(indices(16).map(() => "winner"));
+    const faults = Object.values(server.stats().faults).reduce((sum, times) => sum + times, 0);
+    expect(faults).toBeGreaterThan(0);
+    expect(server.stats().requests - faults).toBe(4);
+    const again = await comparePair(judge, pair, { votes: 16 });
+    expect(again.judgments.every(({ cached }) => cached)).toBe(true);
+    expect(server.stats().requests - faults).toBe(4);
   });
 });
