@@ -14,6 +14,7 @@ import { table } from "../output/table.ts";
 import type { RunConfig } from "./config/schema.ts";
 import { factsOf, type RunFacts } from "./facts.ts";
 import { measureStages, type Measured } from "./measure.ts";
+import { checkRollouts, rolloutsPlan, type RolloutsPlan } from "./rollouts.ts";
 import type { StageName } from "./run-state.ts";
 
 /** What is asked. */
@@ -50,6 +51,8 @@ export interface DryRun {
   readonly timeFrom: Measured["from"];
   readonly gflops: number | null;
   readonly stages: readonly StagePlan[];
+  /** The server that samples; `null` when the trainer does. */
+  readonly rollouts: RolloutsPlan | null;
   readonly disk: readonly Need[];
   readonly diskBytes: number;
   /** What is wrong already. */
@@ -151,9 +154,13 @@ const headRows = ({ facts, machine }: DryRun): readonly Row[] => {
   ];
 };
 
+const rolloutRows = ({ rollouts }: DryRun): readonly Row[] =>
+  rollouts === null ? [] : [["replies", "by a server", `${rollouts.text}; times above are with sampling here`]];
+
 const rowsOf = (run: DryRun): readonly Row[] => [
   ...headRows(run),
   ...run.stages.flatMap((stage) => stageRows(run, stage)),
+  ...rolloutRows(run),
   ["disk", bytes(run.diskBytes), run.folder],
   ...needRows(run.disk, "  "),
 ];
@@ -174,15 +181,21 @@ export const dryRun = async ({ config, folder, stages, json, signal }: DryRunOpt
     if (!isR1Error(error) || signal.aborted) throw error;
     problems.push(messageOf(error));
   };
+  try {
+    checkRollouts(config);
+  } catch (error) {
+    note(error);
+  }
   const facts = await factsOf(config, stages, { note, signal });
   const needed = Math.max(0, ...facts.stages.map((stage) => totalBytes(memoryNeeds(facts.model, stage))));
   const measured = await measureStages(config, facts, { fits: needed < freemem(), note, signal });
   const plans = facts.stages.map((stage) => planOf(facts, stage, measured));
-  const disk = diskNeeds(facts.model, {
-    keep: config.checkpoints.keep,
-    stages: plans.length,
-    exported: config.export !== null,
-  });
+  const rollouts = stages.includes("rl") ? rolloutsPlan(config, facts.model) : null;
+  const { keep } = config.checkpoints;
+  const disk = [
+    ...diskNeeds(facts.model, { keep, stages: plans.length, exported: config.export !== null }),
+    ...(rollouts?.disk ?? []),
+  ];
   const { runtime, provider } = measured;
   const machine = { runtime, provider, gpu: GPU.includes(provider), memoryBytes: totalmem(), freeBytes: freemem() };
   const { stages: _stages, qwen: _qwen, ...rest } = facts;
@@ -194,6 +207,7 @@ export const dryRun = async ({ config, folder, stages, json, signal }: DryRunOpt
     machine,
     ...timing,
     stages: plans,
+    rollouts,
     disk,
     diskBytes: totalBytes(disk),
     problems,

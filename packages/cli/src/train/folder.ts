@@ -15,6 +15,7 @@ export const runFiles = (folder: string) =>
     state: join(folder, "run.json"),
     sft: join(folder, "sft"),
     rl: join(folder, "rl"),
+    served: join(folder, "rl", "served"),
     model: join(folder, "model"),
     html: join(folder, "report.html"),
     markdown: join(folder, "report.md"),
@@ -61,9 +62,17 @@ export const firstDifference = (a: unknown, b: unknown, path: readonly string[] 
   return x === y ? null : `${path.join(".")} was ${x}, and is ${y} now`;
 };
 
+/** Where a server is, and how it is reached, is no part of a run: it may have moved. */
+const withoutPlace = (rl: RunConfig["rl"]) => {
+  if (!rl?.rollouts) return rl;
+  const { url: _u, apiKeyEnv: _k, concurrency: _c, timeoutSeconds: _t, reload, ...server } = rl.rollouts.server;
+  return { ...rl, rollouts: { server: { ...server, reload: reload && { kind: reload.kind, every: reload.every } } } };
+};
+
 /** What may change between a run and its resumption: it changes neither data nor weights. */
-const comparable = ({ name: _n, checkpoints: _c, engine, monitor: _m, export: _e, ...rest }: RunConfig) => ({
+const comparable = ({ name: _n, checkpoints: _c, engine, monitor: _m, export: _e, rl, ...rest }: RunConfig) => ({
   ...rest,
+  rl: withoutPlace(rl),
   engine: { ...engine, threads: null },
 });
 

@@ -14,6 +14,7 @@ import { nodeMedia } from "@r1reward/core/node";
 import { shapesProtocol } from "@r1reward/core/shapes";
 import {
   characterTokenizer,
+  corrections,
   createEngine,
   promptsOf,
   recipeOf,
@@ -57,7 +58,7 @@ function* textsOf(config: RunConfig, data: PairData): Generator<string> {
 }
 
 /** Pictures are not text: a text model does not see them. */
-const withoutPictures = (model: PipelineModel): PipelineModel => {
+export const withoutPictures = (model: PipelineModel): PipelineModel => {
   const plain = (prompt: Parameters<PipelineModel["measure"]>[0]) =>
     prompt.map((message) => ({ ...message, content: message.content.filter(({ type }) => type === "text") }));
   const { policy } = model;
@@ -93,8 +94,8 @@ const openText = (config: RunConfig, engine: Engine, data: PairData): PipelineMo
   return withoutPictures(textModel<Winner>({ engine, config: sizes, tokenizer, context, initSeed: seed, maxBatch }));
 };
 
-/** The folder that pictures of the data are in. */
-const mediaOf = ({ data }: RunConfig) => {
+/** Reads pictures from the folder that those of the data are in. */
+export const mediaOf = ({ data }: RunConfig) => {
   const root = data.source.kind === "file" ? data.source.imageRoot : undefined;
   return nodeMedia(root === undefined ? {} : { root });
 };
@@ -165,8 +166,14 @@ export const openReward = (config: RunConfig): OpenReward => {
 
 /** The recipe of a run. @throws ConfigError */
 export const recipeOfRun = (rl: NonNullable<RunConfig["rl"]>): Recipe => {
-  const { algorithm, epsilon, preClip, filterSigmas, klCoef, klTarget, maxTokens } = rl;
+  const { algorithm, epsilon, preClip, filterSigmas, klCoef, klTarget, maxTokens, rollouts } = rl;
+  const cap = rollouts?.server.truncate ?? null;
+  if (cap !== null && algorithm === "reference")
+    throw new ConfigError(
+      "rl.rollouts.server.truncate: the loss of rl.algorithm reference takes no correction; null trains without",
+    );
   return recipeOf(algorithm, {
+    corrections: cap === null ? [] : [corrections.truncated({ cap })],
     epsilon,
     preClip: preClip ?? false,
     filter: filterSigmas ?? false,

@@ -23,6 +23,7 @@ import { openData, type RunData } from "./data.ts";
 import { runFiles, type OpenRun } from "./folder.ts";
 import { exportModel, writeState, type Run, type RunOptions, type RunOutcome, type StageName } from "./run-state.ts";
 import { openEngine, openModel, openReward, protocolOf, recipeOfRun } from "./parts.ts";
+import { checkRollouts, openRollouts } from "./rollouts.ts";
 
 /** Tokens that a reply may take in this run. */
 const replyTokens = ({ rl, evaluation }: RunConfig): number => Math.max(rl?.maxTokens ?? 0, evaluation?.maxTokens ?? 0);
@@ -121,6 +122,7 @@ const reinforce = async (
   const steps = rl.steps ?? rlSteps(prompts.length, rl);
   options.tell(`rl: ${prompts.length} prompts, ${steps} steps of ${rl.rolloutBatch} × ${rl.samplesPerPrompt} replies`);
   await using opened = openReward(config);
+  await using sampled = openRollouts(rl, { config, model, folder: run.folder, tell: options.tell });
   const recipe = recipeOfRun(rl);
   const { learningRate, episodes, rolloutBatch, samplesPerPrompt, trainBatch, passes, temperature, maxTokens } = rl;
   const { maxGradNorm, warmup, finalLearningRate, weightDecay } = rl;
@@ -129,6 +131,7 @@ const reinforce = async (
   const drop = { value: null, parts: {} };
   return await runRl({
     ...commonOf(run, folderOf(run, "rl", steps)),
+    model: sampled.model,
     prompts,
     steps,
     reward: opened.reward,
@@ -181,6 +184,7 @@ const runStages = async (run: Run): Promise<RunOutcome> => {
 export const trainRun = async (open: OpenRun, options: RunOptions): Promise<RunOutcome> => {
   const { config } = open;
   const { signal, tell } = options;
+  checkRollouts(config);
   const raw = await openData(config, signal);
   await using engine = await openEngine(config);
   tell(`engine: ${engine.why}`);

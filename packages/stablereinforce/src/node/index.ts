@@ -37,3 +37,4 @@ export {
 } from "./qwen-model.ts";
 export { hasWeights, qwenFacts } from "./qwen-facts.ts";
 export { openLocalModel, type OpenLocalModelOptions } from "./open-local-model.ts";
+export { serverWeights, type ServerWeightsOptions } from "./server-weights.ts";

@@ -10,6 +10,7 @@ import { fullTraining, loraTraining, qwen25vl, type Qwen25VLPolicy } from "../qw
 import type { HostTensor } from "../engine/tensor.ts";
 import type { ProcessorOptions } from "../qwen/inputs/types.ts";
 import { imageDecoder } from "./image-decoder.ts";
+import { writeQwenAdapter } from "./qwen-adapter.ts";
 import { readQwenParts } from "./qwen-parts.ts";
 import { writeQwenFolder } from "./qwen-write.ts";
 import { readJson } from "./read-json.ts";
@@ -70,6 +71,9 @@ const assemble = <Truth>(pieces: Pieces, settings: QwenModelSettings): QwenPipel
       const whole = lora === undefined ? all : mergeLora(all, all, lora);
       await writeQwenFolder(path, { config, params: whole, ...companions, ...options });
     },
+    ...(lora === undefined
+      ? {}
+      : { saveAdapter: (path, trained) => writeQwenAdapter(path, { lora, params: trained }) }),
     [Symbol.asyncDispose]: () => policy[Symbol.asyncDispose](),
   };
 };

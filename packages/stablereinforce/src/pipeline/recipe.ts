@@ -9,6 +9,7 @@ import {
   standardise,
   type AdvantageEstimator,
   type AdvantageTransform,
+  type Correction,
   type Loss,
   type Recipe,
 } from "../algorithm/index.ts";
@@ -28,6 +29,8 @@ export interface RecipeSettings {
   readonly klTarget?: number | undefined;
   /** Longest reply: what Dr. GRPO divides by. */
   readonly maxTokens?: number | undefined;
+  /** Weights against replies of another program: rollouts of a server. */
+  readonly corrections?: readonly Correction[] | undefined;
 }
 
 /** What differs between algorithms: estimator and loss; the rest is shared. */
@@ -41,21 +44,26 @@ interface Parts {
 
 const identity: AdvantageTransform = (rows) => rows;
 
-const preClipOf = ({ preClip = {} }: RecipeSettings) => (preClip === false ? ("none" as const) : preClip);
+/** What all losses take. */
+const additions = ({ preClip = {}, corrections }: RecipeSettings) => ({
+  preClip: preClip === false ? ("none" as const) : preClip,
+  corrections,
+});
+
+const clip = ({ epsilon }: RecipeSettings) => ({ epsilonLow: epsilon, epsilonHigh: epsilon });
 
 /** StableReinforce with its two bounds, each of which can be taken out (paper, Table 6). */
 const stable = (settings: RecipeSettings): Parts => {
-  const { epsilon, klCoef, preClip = {}, filter = 3 } = settings;
-  const loss =
-    preClip === false
-      ? losses.ppo({ preClip: "none", epsilonLow: epsilon, epsilonHigh: epsilon })
-      : losses.stableReinforce({ ...preClip, epsilon });
+  const { epsilon, klCoef, preClip = {}, filter = 3, corrections = [] } = settings;
+  const asPublished = preClip !== false && corrections.length === 0;
+  // The same objective put together from pieces, where a piece is taken out or added.
+  const loss = asPublished
+    ? losses.stableReinforce({ ...preClip, epsilon })
+    : losses.ppo({ ...clip(settings), ...additions(settings) });
   const normalise: AdvantageTransform = (rows) =>
     filter === false ? standardise(rows) : cutOutliers(standardise(rows), filter);
   return { estimate: advantageEstimators.reinforce({ klCoef }), loss, normalise };
 };
-
-const clip = ({ epsilon }: RecipeSettings) => ({ epsilonLow: epsilon, epsilonHigh: epsilon });
 
 /** Algorithms by name. To add one: a line here. */
 export const algorithms = {
@@ -63,35 +71,35 @@ export const algorithms = {
   "reinforce++": (settings) => stable({ ...settings, preClip: false, filter: false }),
   grpo: (settings) => ({
     estimate: advantageEstimators.grpo(),
-    loss: losses.grpo({ ...clip(settings), klCoef: settings.klCoef ?? 0, preClip: preClipOf(settings) }),
+    loss: losses.grpo({ ...clip(settings), klCoef: settings.klCoef ?? 0, ...additions(settings) }),
     normalise: identity,
     klInLoss: true,
   }),
   "dr-grpo": (settings) => ({
     estimate: advantageEstimators.drGrpo(),
-    loss: losses.drGrpo({ ...clip(settings), maxTokens: settings.maxTokens ?? 1024, preClip: preClipOf(settings) }),
+    loss: losses.drGrpo({ ...clip(settings), maxTokens: settings.maxTokens ?? 1024, ...additions(settings) }),
     normalise: identity,
   }),
   dapo: (settings) => ({
     estimate: advantageEstimators.grpo(),
-    loss: losses.dapo({ epsilonLow: settings.epsilon, preClip: preClipOf(settings) }),
+    loss: losses.dapo({ epsilonLow: settings.epsilon, ...additions(settings) }),
     normalise: identity,
   }),
   gspo: (settings) => ({
     estimate: advantageEstimators.grpo(),
-    loss: losses.gspo({ preClip: preClipOf(settings) }),
+    loss: losses.gspo({ ...additions(settings) }),
     normalise: identity,
   }),
   rloo: (settings) => ({
     estimate: advantageEstimators.rloo({ klCoef: settings.klCoef }),
-    loss: losses.rloo({ preClip: preClipOf(settings) }),
+    loss: losses.rloo({ ...additions(settings) }),
     normalise: identity,
   }),
-  reference: () => ({
-    estimate: presets.reference.estimate,
-    loss: presets.reference.loss,
-    normalise: presets.reference.normalise,
-  }),
+  reference: ({ corrections = [] }) => {
+    if (corrections.length > 0) throw new ConfigError("corrections: the released code's loss (reference) takes none");
+    const { estimate, loss, normalise } = presets.reference;
+    return { estimate, loss, normalise };
+  },
 } satisfies Record<string, (settings: RecipeSettings) => Parts>;
 
 /** Name of an algorithm. */

@@ -16,6 +16,7 @@ export const textModel = <Truth = Winner>({ context = 1024, ...options }: TextMo
   const { tokenizer } = options;
   return {
     policy,
+    tokenizer,
     context,
     measure: (prompt) => tokenizer.encodePrompt(prompt).length,
     encode: (prompt, reply) => {

@@ -22,7 +22,7 @@ import type {
 import type { Recipe, RunSettings } from "../algorithm/index.ts";
 import type { CheckpointStore } from "../checkpoint/index.ts";
 import type { EngineTensor, HostTensor } from "../engine/tensor.ts";
-import type { Params, Policy, TokenRow, TrainingPrompt } from "../policy/index.ts";
+import type { Params, Policy, PolicyTokenizer, TokenRow, TrainingPrompt } from "../policy/index.ts";
 import type { Alarm } from "../train/monitor.ts";
 import type { SftSettings, TrainingReport, TrainSftOptions, TrainStableReinforceOptions } from "../train/types.ts";
 import type { WatchOptions } from "../train/watch.ts";
@@ -90,6 +90,10 @@ export interface PipelineModel<Truth = Winner> extends AsyncDisposable {
         options?: CallOptions & { readonly overwrite?: boolean | undefined },
       ) => Promise<void>)
     | undefined;
+  /** Writes the adapters alone in peft's format, where adapters are what is trained. @throws CheckpointError */
+  readonly saveAdapter?: ((path: string, weights: Params<HostTensor>) => Promise<void>) | undefined;
+  /** What replies of a server are read with; a model without one must sample by itself. */
+  readonly tokenizer?: Pick<PolicyTokenizer, "encodeReply" | "decode" | "stopTokens"> | undefined;
 }
 
 /** Something happened in a stage. */

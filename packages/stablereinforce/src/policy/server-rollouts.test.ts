@@ -76,6 +76,17 @@ describe("serverRollouts", () => {
     expect(reencoded.sort()).toEqual(["p0#0", "p0#1", "p1#0", "p1#1"]);
   });
 
+  it("tells of prompts that the server reads otherwise, and expects log-probabilities where they are needed", async () => {
+    const told: unknown[] = [];
+    const usage = { promptTokens: 5, completionTokens: 1 };
+    await rollouts(() => ({ text: "a", usage }), { onOtherPrompt: (one) => void told.push(one) });
+    expect(told).toHaveLength(4);
+    expect(told[0]).toEqual({ id: "p0#0", expected: 3, told: 5 });
+    const expectLogps = true;
+    await expect(rollouts(() => "a", { expectLogps })).rejects.toThrow(/rollout p\d#\d: expected log-probabilities/);
+    expect((await rollouts(() => ({ text: "a", ...logpsOf(["a", -1]) }), { expectLogps })).replies).toHaveLength(4);
+  });
+
   it("brings the weights first, and fails with the first failure", async () => {
     const seen: string[] = [];
     await rollouts(() => (seen.push("asked"), "a"), { sync: async () => void seen.push("synced") });

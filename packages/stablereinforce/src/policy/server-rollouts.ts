@@ -17,6 +17,12 @@ import type { Params, Policy, Sampled, SampleRequest, TokenRow } from "./types.t
 /** A prompt as the trainer's own policy reads it. */
 export type PromptRow = Pick<TokenRow, "promptTokens" | "media">;
 
+/** Brings weights to where replies are written. */
+export type SyncWeights = (
+  params: Params<EngineTensor>,
+  options: { readonly step: number | undefined; readonly signal: AbortSignal },
+) => Promise<void>;
+
 /** How replies are had from a server. */
 export interface ServerRolloutsOptions {
   /** The server: it must have the weights that are being trained, and sample with nothing cut (top-p 1, no penalty). */
@@ -26,9 +32,13 @@ export interface ServerRolloutsOptions {
   readonly encode: (prompt: readonly Message[], options: { readonly signal: AbortSignal }) => Promise<PromptRow>;
   /** Loads pictures that are sent along. */
   readonly media?: MediaLoader | undefined;
-  /** Brings the weights to the server. Called before every sampling; without it the server's weights are whatever they are. */
-  readonly sync?:
-    ((params: Params<EngineTensor>, options: { readonly signal: AbortSignal }) => Promise<void>) | undefined;
+  /**
+   * Brings the weights to the server. Called before every sampling, with the training steps that were finished; without it the
+   * server's weights are whatever they are, and a rollout correction has more and more to correct.
+   */
+  readonly sync?: SyncWeights | undefined;
+  /** A server that tells no log-probabilities is an error: without them nothing corrects the difference between the two programs. */
+  readonly expectLogps?: boolean | undefined;
   /** Requests under way at once; 64 by default. */
   readonly concurrency?: number | undefined;
   /**
@@ -36,6 +46,17 @@ export interface ServerRolloutsOptions {
    * text: they come without the sampler's log-probabilities.
    */
   readonly onReencoded?: ((id: string) => void) | undefined;
+  /** Is told when the server counts other tokens in a prompt than the policy: another chat template, or pictures of another size. */
+  readonly onOtherPrompt?: ((difference: PromptDifference) => void) | undefined;
+}
+
+/** A prompt that server and policy read differently. */
+export interface PromptDifference {
+  readonly id: string;
+  /** Tokens as the policy reads the prompt. */
+  readonly expected: number;
+  /** Tokens as the server counts them. */
+  readonly told: number;
 }
 
 /** `token_id:123`, which vLLM writes with `return_tokens_as_token_ids`. */
@@ -73,13 +94,16 @@ const fromText = (
   return exact ? { tokens, logp: Float32Array.from(logps, ({ logp }) => logp), exact } : { tokens, exact };
 };
 
+const unusable = ({ model: { name: model } }: ServerRolloutsOptions, id: string, problem: string): ModelError =>
+  new ModelError(`${model}: rollout ${id}: ${problem}`, { model, retryable: false });
+
 const idsOf = (made: Completion, options: ServerRolloutsOptions, id: string): Ids => {
-  const { tokenizer, model } = options;
+  const { tokenizer } = options;
   if (made.finishReason !== "stop" && made.finishReason !== "length") {
-    throw new ModelError(`${model.name}: rollout ${id}: expected a reply, got finish reason ${made.finishReason}`, {
-      model: model.name,
-      retryable: false,
-    });
+    throw unusable(options, id, `expected a reply, got finish reason ${made.finishReason}`);
+  }
+  if (options.expectLogps === true && made.logps === undefined) {
+    throw unusable(options, id, "expected log-probabilities of its tokens (logprobs: true), got none");
   }
   const [stop] = tokenizer.stopTokens;
   if (stop === undefined) throw new ConfigError("serverRollouts tokenizer: expected a stop token");
@@ -101,13 +125,10 @@ const replyOf = <Truth>(asked: Asked<Truth>, made: Completion, options: ServerRo
   const { prompt, group } = request;
   const id = `${prompt.id}#${place[1]}`;
   const { tokens, logp } = idsOf(made, options, id);
-  if (tokens.length === 0) {
-    throw new ModelError(`${options.model.name}: rollout ${id}: expected at least one token, got an empty reply`, {
-      model: options.model.name,
-      retryable: false,
-    });
-  }
+  if (tokens.length === 0) throw unusable(options, id, "expected at least one token, got an empty reply");
   const { promptTokens, media } = row;
+  const [expected, told] = [promptTokens.length, made.usage.promptTokens];
+  if (told !== null && told !== expected) options.onOtherPrompt?.({ id, expected, told });
   return {
     id,
     prompt: prompt.prompt,
@@ -153,11 +174,11 @@ export const serverRollouts = <Truth = unknown>(options: ServerRolloutsOptions):
     row: await options.encode(prompt.prompt, { signal }),
     messages: await loadMessages(prompt.prompt, options.media, { signal, where: prompt.id }),
   });
-  return (params, requests, { temperature, maxTokens, signal: outer }) =>
+  return (params, requests, { temperature, maxTokens, step, signal: outer }) =>
     streamOf(async (push, left) => {
       const own = new AbortController();
       const signal = AbortSignal.any([left, own.signal, ...(outer === undefined ? [] : [outer])]);
-      await options.sync?.(params, { signal });
+      await options.sync?.(params, { step, signal });
       const jobs = requests.flatMap((request, at) => {
         let prepared: ReturnType<typeof prepare> | undefined; // once for all replies of a prompt
         return request.seeds.map((seed, i) => async (): Promise<void> => {

@@ -31,6 +31,8 @@ export interface SampleSettings extends CallOptions {
   readonly temperature: number;
   /** Longest reply, the stop token included. */
   readonly maxTokens: number;
+  /** Training steps that were finished; left out by those who sample outside of training. */
+  readonly step?: number | undefined;
 }
 
 /** A reply as the policy hands it out: a `Rollout` but for `logpOld`, which the trainer's own forward pass makes. */

@@ -10,7 +10,8 @@ export type AlarmKind =
   | "entropy-collapse" // the policy writes the same whatever the seed
   | "reward-hacking" // the reward rises while KL explodes
   | "no-signal" // rewards are all equal, step after step
-  | "no-rewards"; // most rewards are `null`
+  | "no-rewards" // most rewards are `null`
+  | "stale-sampler"; // replies come from a program with other weights
 
 /** One thing that is going wrong. */
 export interface Alarm {
@@ -42,6 +43,8 @@ export interface MonitorLimits {
   readonly klFloor: number;
   /** Share of rollouts without reward, 0.5 by default. */
   readonly dropped: number;
+  /** Mean of log π_sampler − log π_trainer per token in nats, 0.05 by default: numerics alone stay well below. */
+  readonly samplerKl: number;
 }
 
 const LIMITS: MonitorLimits = {
@@ -54,6 +57,7 @@ const LIMITS: MonitorLimits = {
   klFactor: 5,
   klFloor: 0.1,
   dropped: 0.5,
+  samplerKl: 0.05,
 };
 
 interface Sight<R> {
@@ -133,6 +137,15 @@ const noRewards = ({ last, limits }: Sight<StepReport>): Finding => {
   return share > limits.dropped ? warning(`${percent(share)} of rollouts had no reward`) : null;
 };
 
+/** Reports of before there was such a number have none. */
+const staleSampler = ({ last, limits }: Sight<StepReport>): Finding => {
+  const { samplerKl = null } = last as Partial<StepReport>;
+  if (samplerKl === null || !(samplerKl > limits.samplerKl)) return null;
+  return warning(
+    `the program that samples is ${samplerKl.toPrecision(2)} nats a token from the trainer: its weights are older, or others`,
+  );
+};
+
 const COMMON: Partial<Record<AlarmKind, (sight: Sight<TrainingReport>) => Finding>> = {
   "not-a-number": notANumber,
   "loss-spike": lossSpike,
@@ -145,6 +158,7 @@ const WITH_REWARDS: Partial<Record<AlarmKind, (sight: Sight<StepReport>) => Find
   "reward-hacking": rewardHacking,
   "no-signal": noSignal,
   "no-rewards": noRewards,
+  "stale-sampler": staleSampler,
 };
 
 const look = <R extends TrainingReport>(

@@ -53,15 +53,22 @@ export const klOf = (rollouts: readonly RatedRollout[], logpRef: readonly Float3
   logpRef === undefined ? null : tokenMean(rollouts, (n, t, old) => old - (logpRef[n]?.[t] as number));
 
 /** Over the tokens of which the sampler told; NaN where any is. */
-const samplerGapOf = (rollouts: readonly RatedRollout[]): number | null => {
-  let gap: number | null = null;
-  for (const { logpOld, logpRollout } of rollouts) {
-    for (let t = 0; t < Math.min(logpOld.length, logpRollout?.length ?? 0); t++) {
-      gap = Math.max(gap ?? 0, Math.abs((logpOld[t] as number) - (logpRollout?.[t] as number)));
+const samplerOf = (rollouts: readonly RatedRollout[]): Pick<StepReport, "samplerGap" | "samplerKl"> => {
+  let [gap, sum, tokens] = [0, 0, 0];
+  for (const { logpOld, logpRollout = new Float32Array(0) } of rollouts) {
+    const told = Math.min(logpOld.length, logpRollout.length);
+    for (let t = 0; t < told; t++) {
+      const difference = (logpRollout[t] as number) - (logpOld[t] as number);
+      gap = Math.max(gap, Math.abs(difference));
+      sum += difference;
     }
+    tokens += told;
   }
-  return gap;
+  return tokens === 0 ? UNTOLD : { samplerGap: gap, samplerKl: sum / tokens };
 };
+
+/** Of a sampler that told nothing, or whose word was taken. */
+const UNTOLD = { samplerGap: null, samplerKl: null } as const;
 
 /** Statistics of losses over the updates of a step: extremes, and means weighted by tokens. */
 const statsOf = (updates: readonly Update[]) => {
@@ -106,7 +113,7 @@ export const reportOf = <Truth>(run: Run<Truth>, facts: StepFacts): StepReport =
     rewardParts: partsOf(samples),
     ...statsOf(updates),
     ...repliesOf(samples),
-    samplerGap: run.oldLogp === "sampler" ? null : samplerGapOf(samples),
+    ...(run.oldLogp === "sampler" ? UNTOLD : samplerOf(samples)),
     filtered,
     zeroSpread: zeroSpreadOf(samples),
     tokens,

@@ -32,7 +32,7 @@ const sampleRound = async <Truth>(run: Run<Truth>, round: number): Promise<reado
     };
   });
   const { signal } = options;
-  const replies = options.policy.sample(run.learner.params(), requests, { temperature, maxTokens, signal });
+  const replies = options.policy.sample(run.learner.params(), requests, { temperature, maxTokens, step, signal });
   return collect(atStep(options.reward, step), replies, { ...options, sizes: requests.map(() => samplesPerPrompt) });
 };
 

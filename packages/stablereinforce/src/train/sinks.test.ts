@@ -47,6 +47,7 @@ const report = (step: number, changes: Partial<StepReport> = {}): StepReport => 
   lengthAtCap: 0,
   repetition: 0,
   samplerGap: 1e-6,
+  samplerKl: 0,
   sampleSeconds: 1,
   updateSeconds: 1,
   ...changes,
@@ -149,6 +150,7 @@ describe("the monitor", () => {
     ["entropy-collapse", { entropy: 0.001 }],
     ["reward-hacking", { kl: 2, reward: { mean: 0.9, std: 0.1, min: 0, max: 1 } }],
     ["no-rewards", { dropped: 20 }],
+    ["stale-sampler", { samplerKl: 0.2 }],
   ])("names %s", (kind, changes) => {
     expect(kindsOf(...quiet, report(7, changes))).toEqual([kind]);
   });

@@ -109,6 +109,11 @@ export interface StepReport extends CommonReport {
   readonly repetition: number | null;
   /** Largest |log-probability of the sampler − of the trainer|, nats: numerics, or a bug; `null` when the sampler's are used for both. */
   readonly samplerGap: number | null;
+  /**
+   * Mean of log-probability of the sampler − of the trainer over the tokens that the sampler told of, nats: how far away the program
+   * that sampled is, in weights or numerics. `null` as `samplerGap`.
+   */
+  readonly samplerKl: number | null;
   /** Sampling and rewards, which overlap. */
   readonly sampleSeconds: number;
   /** Log-probabilities, advantages and updates. */

@@ -1,23 +1,12 @@
 /**
  * What a run can be told, in one place: the checks, the published JSON schema and the types come from here.
- * Defaults are in `presets.ts`; a preset and a file together must give every field that is not optional.
+ * Defaults are in `presets.ts`; a preset and a file together must give every field that is not optional. What no preset
+ * has (the server of rollouts) has its defaults in its own schema.
  */
 import { algorithms, type AlgorithmName } from "@r1reward/stablereinforce";
 import { z } from "zod";
-
-const count = z.int().min(1);
-const natural = z.int().min(0);
-const share = z.number().min(0).max(1);
-const above0 = z.number().gt(0);
-const said = <T extends z.ZodType>(type: T, text: string): T => type.describe(text);
-
-const server = z.strictObject({
-  url: said(
-    z.string().min(1),
-    "OpenAI-compatible server, e.g. http://localhost:8000/v1; the key is read from R1REWARD_API_KEY",
-  ),
-  model: said(z.string().min(1), "model on that server"),
-});
+import { above0, count, natural, said, server, share } from "./fields.ts";
+import { rollouts } from "./rollouts-schema.ts";
 
 const lora = z.strictObject({
   rank: said(count, "rank of the adapters"),
@@ -155,6 +144,7 @@ const rl = z.strictObject({
   klCoef: said(z.number().min(0), "weight of KL to the start of the stage"),
   klTarget: said(above0.nullable(), "wanted mean KL in nats: the weight follows it"),
   samplesKept: said(natural, "replies of a step that are kept to read"),
+  rollouts,
 });
 
 const reward = z.strictObject({
@@ -195,6 +185,7 @@ const monitor = z.strictObject({
         "reward-hacking",
         "no-signal",
         "no-rewards",
+        "stale-sampler",
       ]),
     ),
     "warnings that are acted on like fatal alarms",
