@@ -81,6 +81,9 @@ export const withoutPictures = (model: PipelineModel): PipelineModel => {
   };
 };
 
+/** Does the recipe look at entropies? They cost the head once more. */
+const needsEntropy = ({ rl }: RunConfig): boolean => (rl?.entropyShare ?? null) !== null;
+
 const openText = (config: RunConfig, engine: Engine, data: PairData): PipelineModel => {
   const { model } = config;
   if (model.kind !== "text") throw new ConfigError("model: expected a text model");
@@ -91,7 +94,9 @@ const openText = (config: RunConfig, engine: Engine, data: PairData): PipelineMo
   const sizes = { ...size, vocabSize, tiedEmbeddings: true };
   const { context } = model;
   const { maxBatch } = config.engine;
-  return withoutPictures(textModel<Winner>({ engine, config: sizes, tokenizer, context, initSeed: seed, maxBatch }));
+  const entropy = needsEntropy(config);
+  const made = { engine, config: sizes, tokenizer, context, initSeed: seed, maxBatch, entropy };
+  return withoutPictures(textModel<Winner>(made));
 };
 
 /** Reads pictures from the folder that those of the data are in. */
@@ -106,7 +111,9 @@ export const openModel = async (config: RunConfig, engine: Engine, data: PairDat
   if (model.kind === "text") return openText(config, engine, data);
   const media = mediaOf(config);
   const { context, checkpoint } = model;
-  const settings = { engine, media, context, checkpoint, maxBatch: how.maxBatch, maxPixels: config.data.maxPixels };
+  const { maxPixels } = config.data;
+  const entropy = needsEntropy(config);
+  const settings = { engine, media, context, checkpoint, maxBatch: how.maxBatch, maxPixels, entropy };
   const opened = await (model.kind === "qwen25vl"
     ? openQwen(model.path, { ...settings, lora: loraOf(model.lora) })
     : Promise.resolve(freshQwenOf(config, settings, data)));
@@ -179,6 +186,7 @@ export const recipeOfRun = (rl: NonNullable<RunConfig["rl"]>): Recipe => {
     filter: filterSigmas ?? false,
     klCoef,
     klTarget: klTarget ?? undefined,
+    entropyShare: rl.entropyShare ?? undefined,
     maxTokens,
   });
 };

@@ -142,5 +142,10 @@ export interface Recipe {
   readonly normalise: AdvantageTransform;
   readonly loss: Loss;
   readonly klController: KlController;
+  /**
+   * Share of a rollout batch's tokens that get policy gradient: those with the highest entropy, from 0 (none) to 1; all tokens when left
+   * out (arXiv 2506.01939; 0.2 there). The policy must give entropies.
+   */
+  readonly entropyShare?: number | undefined;
   readonly run: RunSettings;
 }

@@ -26,6 +26,8 @@ export interface QwenModelSettings {
   readonly checkpoint?: boolean | undefined;
   /** Most sequences sampled side by side. */
   readonly maxBatch?: number | undefined;
+  /** Gives the trainer the entropy of every token: `entropyShare` of a recipe needs it. */
+  readonly entropy?: boolean | undefined;
   /** Largest area of a picture in pixels. */
   readonly maxPixels?: number | undefined;
   /** Reads pictures that are paths or addresses; bytes and data URIs only, by default. */
@@ -51,13 +53,25 @@ interface Pieces {
 
 const assemble = <Truth>(pieces: Pieces, settings: QwenModelSettings): QwenPipelineModel<Truth> => {
   const { config, tokenizer, params, initSeed, companions } = pieces;
-  const { engine, lora, media, checkpoint, maxBatch } = settings;
+  const { engine, lora, media, checkpoint, maxBatch, entropy } = settings;
   const context = Math.min(settings.context ?? Infinity, config.text.maxPositions);
   const processor = qwenProcessor({ ...pieces.processor, maxPixels: settings.maxPixels ?? pieces.processor.maxPixels });
   const inputs = qwenInputs({ tokenizer, processor, config, media, decode: imageDecoder() });
   const trainable = lora === undefined ? fullTraining : loraTraining(lora);
   const weights = params;
-  const made = { engine, config, tokenizer, inputs, weights, initSeed, trainable, checkpoint, maxBatch, context };
+  const made = {
+    engine,
+    config,
+    tokenizer,
+    inputs,
+    weights,
+    initSeed,
+    trainable,
+    checkpoint,
+    maxBatch,
+    context,
+    entropy,
+  };
   const policy = qwen25vl<Truth>(made);
   return {
     policy,

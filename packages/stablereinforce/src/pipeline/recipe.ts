@@ -31,6 +31,8 @@ export interface RecipeSettings {
   readonly maxTokens?: number | undefined;
   /** Weights against replies of another program: rollouts of a server. */
   readonly corrections?: readonly Correction[] | undefined;
+  /** Share of tokens, those with the highest entropy, that get policy gradient; all by default. */
+  readonly entropyShare?: number | undefined;
 }
 
 /** What differs between algorithms: estimator and loss; the rest is shared. */
@@ -110,7 +112,7 @@ export type AlgorithmName = keyof typeof algorithms;
  * @throws ConfigError on numbers that cannot be
  */
 export const recipeOf = (name: AlgorithmName, settings: RecipeSettings = {}): Recipe => {
-  const { klCoef = 0, klTarget } = settings;
+  const { klCoef = 0, klTarget, entropyShare } = settings;
   if (klTarget !== undefined && !(klCoef > 0))
     throw new ConfigError(`klTarget: expected a klCoef above 0 to begin with, got ${klCoef}`);
   const { klInLoss, ...parts }: Parts = algorithms[name](settings);
@@ -118,5 +120,5 @@ export const recipeOf = (name: AlgorithmName, settings: RecipeSettings = {}): Re
     throw new ConfigError(`klTarget: ${name} has its KL in the loss, where the coefficient is fixed`);
   const controller =
     klTarget === undefined ? kl.fixed(klInLoss ? 0 : klCoef) : kl.adaptive({ initial: klCoef, target: klTarget });
-  return { name, ...parts, klController: controller, run: presets.paper.run };
+  return { name, ...parts, klController: controller, entropyShare, run: presets.paper.run };
 };

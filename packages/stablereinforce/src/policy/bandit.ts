@@ -124,8 +124,10 @@ export const banditPolicy = <Truth = unknown>(options: BanditOptions): Policy<Tr
     logp: (params, inputs) => {
       // Products with indicators in place of gathers: their gradients are exact on every runtime.
       const rows = tf.matMul(indicator(inputs.contexts as tf.Tensor, contexts), params.scores as tf.Tensor2D);
-      const chosen = tf.mul(tf.logSoftmax(rows), indicator(inputs.arms as tf.Tensor, arms));
-      return { logp: tf.reshape(tf.sum(chosen, 1), [-1, 1]) };
+      const logp = tf.logSoftmax(rows);
+      const chosen = tf.mul(logp, indicator(inputs.arms as tf.Tensor, arms));
+      const entropy = tf.neg(tf.sum(tf.mul(tf.exp(logp), logp), 1));
+      return { logp: tf.reshape(tf.sum(chosen, 1), [-1, 1]), entropy: tf.reshape(entropy, [-1, 1]) };
     },
   };
 };

@@ -1,5 +1,4 @@
 /** Weights and moments on the engine, and the graphs that touch them: log-probabilities, and updates whole or in parts. */
-import type * as tf from "@tensorflow/tfjs-core";
 import type { EngineTensor, HostTensor } from "../engine/tensor.ts";
 import type { Params, Policy, TokenRow } from "../policy/index.ts";
 import {
@@ -11,6 +10,7 @@ import {
   type LaidOut,
   type State,
 } from "./learner-graphs.ts";
+import { forwardPasses, MAX_GRAPHS, repliesOf, type Scored } from "./learner-forward.ts";
 import { downloadState, startOf, uploadState } from "./learner-state.ts";
 import { joinStats } from "./measure.ts";
 import type { Snapshot } from "./types.ts";
@@ -46,12 +46,11 @@ export interface Learner extends AsyncDisposable {
   readonly params: () => Params<EngineTensor>;
   /** Log-probabilities of the replies' tokens under the present weights, or others. → one `[T]` per row, nats. */
   readonly logp: (rows: readonly TokenRow[], weights?: Params<EngineTensor>) => Promise<readonly Float32Array[]>;
+  /** The same under the present weights, with the entropies of the distributions. → one `[T]` of each per row, nats. @throws ConfigError when the policy gives none */
+  readonly logpAndEntropy: (rows: readonly TokenRow[]) => Promise<Scored>;
   readonly update: (batch: Minibatch, learningRate: number) => Promise<Update>;
   readonly snapshot: () => Promise<Pick<Snapshot, "weights" | "optimiser">>;
 }
-
-/** Most graphs of a kind: pairs of lengths, of which few occur. */
-const MAX_GRAPHS = 256;
 
 const placed = (
   values: readonly ArrayLike<number>[],
@@ -65,43 +64,11 @@ const placed = (
 
 const scalar = (x: number): HostTensor => ({ data: Float32Array.of(x), shape: [], dtype: "float32" });
 
-/** What is kept of a row of `[B, L]`: its reply. */
-const repliesOf = (data: Float32Array, rows: readonly TokenRow[], at: { length: number; starts: readonly number[] }) =>
-  rows.map(({ tokens }, n) => {
-    const start = n * at.length + (at.starts[n] as number);
-    return data.slice(start, start + tokens.length);
-  });
-
-/** Consecutive pieces of at most `size`. */
-const piecesOf = <T>(items: readonly T[], size: number): T[][] =>
-  Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
-
 interface Held {
   state: State<EngineTensor>;
   /** Sums of gradients; what is in them counts only between the parts of one minibatch. */
   sums: Params<EngineTensor> | undefined;
 }
-
-const logpOf = (options: LearnerOptions, held: Held) => {
-  const { policy, rows: size } = options;
-  const { engine } = policy;
-  const graph = engine.compile(
-    (params: Params<tf.Tensor>, inputs: Params<tf.Tensor>) => policy.logp(params, inputs).logp as tf.Tensor,
-    { name: "logp", maxGraphs: MAX_GRAPHS },
-  );
-  const logp: Learner["logp"] = async (rows, weights) => {
-    const out: Float32Array[] = [];
-    for (const some of piecesOf(rows, size)) {
-      const { inputs, ...at } = policy.collate(some, size);
-      const made = await graph(weights ?? held.state.params, inputs);
-      const { data } = await engine.read(made);
-      engine.dispose(made);
-      out.push(...repliesOf(data as Float32Array, some, at));
-    }
-    return out;
-  };
-  return { logp, dispose: graph.dispose };
-};
 
 /** Sequences and tokens of a minibatch, as `BatchTotal` counts them. */
 const totalOf = ({ rows, columns }: Minibatch) => {
@@ -213,11 +180,12 @@ const updatesInParts = (options: LearnerOptions, held: Held) => {
 export const createLearner = (options: LearnerOptions): Learner => {
   const { engine } = options.policy;
   const held: Held = { state: uploadState(engine, startOf(options)), sums: undefined };
-  const forward = logpOf(options, held);
+  const forward = forwardPasses(options, () => held.state.params);
   const updates = options.inParts ? updatesInParts(options, held) : wholeUpdates(options, held);
   return {
     params: () => held.state.params,
     logp: forward.logp,
+    logpAndEntropy: forward.logpAndEntropy,
     update: updates.update,
     snapshot: () => downloadState(engine, held.state),
     [Symbol.asyncDispose]: async () => {

@@ -41,7 +41,8 @@ export const ratesOf = ({ learningRate, warmup, finalLearningRate }: RateSetting
 export const resumeAt = (from: Snapshot | undefined, run: Readonly<Record<string, JsonValue>>): number => {
   if (from === undefined) return 0;
   for (const [name, value] of Object.entries(run)) {
-    const [had, has] = [JSON.stringify(from.state[name]), JSON.stringify(value)];
+    // snapshots of before there was such a setting say nothing of it
+    const [had, has] = [JSON.stringify(from.state[name] ?? null), JSON.stringify(value)];
     if (had !== has) throw new ConfigError(`resume: ${name} was ${had} when the snapshot was made, and is ${has} now`);
   }
   return expectWhole("snapshot step", from.step, 0);

@@ -97,6 +97,7 @@ const RECIPES: Readonly<Record<string, Changes>> = {
     loss: losses.ppo({ corrections: [corrections.truncated({ level: sequenceProduct }), corrections.rejected()] }),
   }),
   "off-policy mask": own({ loss: losses.ppo({ corrections: [corrections.offPolicyMask()] }) }),
+  "forking tokens": own({ entropyShare: 0.8 }),
   "log π_old by the sampler": { ...own({}), oldLogp: "sampler" },
   "micro-batches": { ...own({}), microBatch: 5 },
 };

@@ -12,6 +12,7 @@ export interface StepFacts {
   readonly uninformative: number;
   readonly rounds: number;
   readonly filtered: number | null;
+  readonly lowEntropy: number | null;
   readonly kl: number | null;
   readonly updates: readonly Update[];
   readonly learningRate: number;
@@ -99,7 +100,7 @@ const repliesOf = (rollouts: readonly RatedRollout[]) => {
 
 /** Puts the report together. `progress` is that after the step. */
 export const reportOf = <Truth>(run: Run<Truth>, facts: StepFacts): StepReport => {
-  const { samples, updates, filtered, ...rest } = facts;
+  const { samples, updates, filtered, lowEntropy, ...rest } = facts;
   const tokens = samples.reduce((sum, rollout) => sum + rollout.tokens.length, 0);
   const { step, updates: made, taken } = run.progress;
   return {
@@ -115,6 +116,7 @@ export const reportOf = <Truth>(run: Run<Truth>, facts: StepFacts): StepReport =
     ...repliesOf(samples),
     ...(run.oldLogp === "sampler" ? UNTOLD : samplerOf(samples)),
     filtered,
+    lowEntropy,
     zeroSpread: zeroSpreadOf(samples),
     tokens,
     tokensPerSecond: tokens / Math.max(rest.seconds, 1e-9),

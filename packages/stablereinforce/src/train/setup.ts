@@ -25,7 +25,7 @@ export interface Run<Truth> {
   readonly learner: Learner;
   readonly reference: Params<EngineTensor> | undefined;
   /** What a snapshot must agree with. */
-  readonly identity: Readonly<Record<string, string | number>>;
+  readonly identity: Readonly<Record<string, string | number | null>>;
   /** What changes from step to step. */
   readonly progress: {
     step: number;
@@ -89,6 +89,13 @@ const identityOf = <Truth>(options: TrainStableReinforceOptions<Truth>, settings
   return { kind: "rl", policy: policy.name, prompts: prompts.length, ...sizes, ...sampling };
 };
 
+/** `null`: all tokens. @throws ConfigError */
+const shareOf = (recipe: Recipe): number | null => {
+  const share = recipe.entropyShare ?? null;
+  if (share === null || (share >= 0 && share <= 1)) return share;
+  throw new ConfigError(`entropyShare: expected a share from 0 to 1, got ${share}`);
+};
+
 const progressOf = (from: Snapshot | undefined, step: number, klCoef: number): Run<never>["progress"] => {
   if (from === undefined) return { step: 0, updates: 0, klCoef, taken: 0 };
   const [updates, beta, taken] = ["updates", "klCoef", "taken"].map((name) => numberOf(from, name));
@@ -102,7 +109,7 @@ export const setUp = <Truth>(options: TrainStableReinforceOptions<Truth>): Run<T
   const settings = settingsOf(recipe, options.run);
   const { steps, updatesPerStep, rows, inParts } = sizesOf(options, settings);
   const common = identityOf(options, settings);
-  const identity = { ...common, recipe: recipe.name, seed, steps };
+  const identity = { ...common, recipe: recipe.name, entropyShare: shareOf(recipe), seed, steps };
   const { initial } = recipe.klController;
   const progress = progressOf(from, resumeAt(from, identity), initial);
   const rates = ratesOf(settings, Math.max(1, steps * updatesPerStep));

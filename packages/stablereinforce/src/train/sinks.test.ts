@@ -42,6 +42,7 @@ const report = (step: number, changes: Partial<StepReport> = {}): StepReport => 
   preClipped: 0,
   clipped: 0.1,
   filtered: 0,
+  lowEntropy: null,
   zeroSpread: 0,
   length: { mean: 10, std: 1, min: 8, max: 12 },
   lengthAtCap: 0,

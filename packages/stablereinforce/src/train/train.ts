@@ -98,8 +98,9 @@ const stepOnce = async <Truth>(run: Run<Truth>): Promise<Omit<TrainingStep<Truth
   if (kl !== null && Number.isFinite(kl)) progress.klCoef = run.recipe.klController.next(klCoef, kl, samples.length);
   const ended = seconds();
   const times = { sampleSeconds: sampled - began, updateSeconds: ended - sampled, seconds: ended - began };
-  const { filtered } = batch;
-  return { ...reportOf(run, { samples, updates, learningRate, klCoef, kl, filtered, ...sampling, ...times }), samples };
+  const { filtered, lowEntropy } = batch;
+  const learnt = { samples, updates, learningRate, klCoef, kl, filtered, lowEntropy };
+  return { ...reportOf(run, { ...learnt, ...sampling, ...times }), samples };
 };
 
 const snapshotOf = async <Truth>({ learner, identity, progress }: Run<Truth>): Promise<Snapshot> => {

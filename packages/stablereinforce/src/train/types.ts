@@ -99,6 +99,8 @@ export interface StepReport extends CommonReport {
   readonly clipped: number | null;
   /** Share of tokens whose advantage the filter set to 0. */
   readonly filtered: number | null;
+  /** Share of tokens that got no policy gradient because others had more entropy; `null` without `entropyShare` in the recipe. */
+  readonly lowEntropy: number | null;
   /** Share of groups of two and more whose rewards are all equal; of the whole batch where there are no such groups. */
   readonly zeroSpread: number | null;
   /** Tokens of a reply. */

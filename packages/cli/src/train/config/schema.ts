@@ -141,6 +141,10 @@ const rl = z.strictObject({
     "bounds of the ratio before exp; null takes Pre-CLIP out",
   ),
   filterSigmas: said(above0.nullable(), "advantages further out are set to 0; null takes the filter out"),
+  entropyShare: said(
+    above0.max(1).nullable().optional(),
+    "share of a batch's tokens, those with the highest entropy, that get policy gradient (0.2 in arXiv 2506.01939); left out or null: all",
+  ),
   klCoef: said(z.number().min(0), "weight of KL to the start of the stage"),
   klTarget: said(above0.nullable(), "wanted mean KL in nats: the weight follows it"),
   samplesKept: said(natural, "replies of a step that are kept to read"),

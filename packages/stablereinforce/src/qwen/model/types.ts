@@ -163,6 +163,11 @@ export interface QwenModel {
   readonly logits: (params: QwenParams<Tensor>, inputs: QwenInputs<Tensor>) => Tensor;
   /** Log-probability in nats of each token given those before it; column 0 and places not scored are 0. → `[B, L]`. */
   readonly logp: (params: QwenParams<Tensor>, inputs: QwenInputs<Tensor>) => Tensor;
+  /** The same with the entropy in nats of the distribution that each token was drawn from; costs the head once more. → two `[B, L]`. */
+  readonly logpAndEntropy: (
+    params: QwenParams<Tensor>,
+    inputs: QwenInputs<Tensor>,
+  ) => { readonly logp: Tensor; readonly entropy: Tensor };
   /** Reads prompts into a cache. */
   readonly prefill: (params: QwenParams<Tensor>, inputs: QwenInputs<Tensor>) => QwenPrefill;
   /** One new token for every row; the cache is only read, the new rows are the caller's to write. */

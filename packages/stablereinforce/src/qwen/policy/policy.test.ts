@@ -106,6 +106,36 @@ describe("qwen25vl", () => {
     golden.replies.forEach(({ logp }, i) => near(trainer[i] as Float32Array, logp, 1e-4));
   });
 
+  it("gives the entropy of every distribution: −Σ p·log p over all tokens that could have stood there", async () => {
+    const golden = goldenModel("sizes");
+    await using policy = open(golden, { entropy: true });
+    const { row, reply } = golden.replies[0] as GoldenReply;
+    const rowWith = (tokens: readonly number[]) => ({
+      promptTokens: row.tokens,
+      tokens: Int32Array.from(tokens),
+      media: row,
+    });
+    const rows = [rowWith(reply), rowWith(reply.slice(0, 2))]; // the second is padded
+    const graph = engine.compile((params: Params<Tensor>, inputs: Params<Tensor>) => policy.logp(params, inputs).entropy as Tensor); // prettier-ignore
+    const { inputs, length, starts } = policy.collate(rows, 2);
+    const made = await graph(policy.parameters(), inputs);
+    const { data } = await engine.read(made);
+    engine.dispose(made);
+    await graph.dispose();
+    const { vocabSize } = golden.config.text;
+    for (const [n, t] of [
+      [0, 0],
+      [0, 3],
+      [1, 1],
+    ] as const) {
+      // prettier-ignore
+      const every = Array.from({ length: vocabSize }, (_, id) => rowWith([...reply.slice(0, t), id]));
+      const logps = (await trainerLogp(policy, every, vocabSize)).map((logp) => logp[t] as number);
+      const expected = -logps.reduce((sum, logp) => sum + Math.exp(logp) * logp, 0);
+      near([data[n * length + (starts[n] as number) + t] as number], [expected], 1e-4);
+    }
+  });
+
   it("gives a row the same tokens whatever its neighbours, and the trainer's log-probabilities", async () => {
     const golden = goldenModel("sizes");
     await using policy = open(golden, { maxBatch: 8 });

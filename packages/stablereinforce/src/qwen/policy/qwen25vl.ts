@@ -44,14 +44,16 @@ const depending = (logp: Tensor, params: Params<Tensor>, inputs: Params<Tensor>)
 };
 
 const logpWith =
-  (model: QwenModel, frozenNames: ReadonlySet<string>): Policy["logp"] =>
+  (model: QwenModel, frozenNames: ReadonlySet<string>, withEntropy: boolean): Policy["logp"] =>
   (params, inputs) => {
     const isWeight = ([name]: readonly [string, Tensor]): boolean => frozenNames.has(name);
     const entries = Object.entries(inputs);
     const weights = { ...Object.fromEntries(entries.filter(isWeight)), ...params };
     const given = Object.fromEntries(entries.filter((entry) => !isWeight(entry)));
-    const logp = model.logp(weights, given as unknown as QwenInputs<Tensor>);
-    return { logp: depending(logp, params, given) as Tensor2D };
+    const read = given as unknown as QwenInputs<Tensor>;
+    if (!withEntropy) return { logp: depending(model.logp(weights, read), params, given) as Tensor2D };
+    const { logp, entropy } = model.logpAndEntropy(weights, read);
+    return { logp: depending(logp, params, given) as Tensor2D, entropy: entropy as Tensor2D };
   };
 
 /** A request with its row. */
@@ -154,7 +156,7 @@ export const qwen25vl = <Truth = unknown>(options: Qwen25VLOptions): Qwen25VLPol
     parameters: () => trained,
     sample: sampleWith<Truth>(options, { sampler, begin }, [placed, context]),
     collate: collateWith(config, rest.get),
-    logp: logpWith(model, new Set(Object.keys(frozen))),
+    logp: logpWith(model, new Set(Object.keys(frozen)), options.entropy === true),
     measure: async (prompt, how) => (await inputs.encode(prompt, how)).tokens.length,
     encode: async (prompt, reply, how) => {
       const [row, tokens] = [await inputs.encode(prompt, how), tokenizer.encodeReply(reply)];

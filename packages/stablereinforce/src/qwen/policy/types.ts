@@ -34,6 +34,8 @@ export interface Qwen25VLOptions extends Pick<QwenModelOptions, "checkpoint" | "
   readonly maxBatch?: number | undefined;
   /** Most tokens of prompt and reply together; the model's positions by default. */
   readonly context?: number | undefined;
+  /** Gives the entropy of every distribution too, for an entropy bonus or `entropyShare`; costs the head once more. False by default. */
+  readonly entropy?: boolean | undefined;
 }
 
 /** Qwen2.5-VL as a policy. It holds compiled graphs and the weights that are not trained. */
