@@ -57,7 +57,8 @@ const trainAction = async (stages: readonly StageName[], flags: Flags): Promise<
     const { config, folder } = await peekRun(flags);
     return interruptible((signal) => dryRun({ config, folder, stages, json: flags.json === true, signal }));
   }
-  const run = await openRun(flags);
+  const { lock, ...run } = await openRun(flags);
+  await using _alone = lock;
   const progress = await progressOf(flags);
   const outcome = await stoppable(teller(flags), (signals) =>
     trainRun(run, { ...signals, stages, tell: teller(flags), progress }),

@@ -5,6 +5,7 @@
 import { constants } from "node:fs";
 import { open, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { ConfigError, messageOf, OutputError } from "@r1reward/core";
+import { lockOutput } from "./lock.ts";
 
 const SYNC_EVERY_MS = 1_000;
 
@@ -161,14 +162,12 @@ const appender = <L extends ResultLine>(path: string, file: FileHandle, start: n
   };
 };
 
-/**
- * Opens a results file and reads what an earlier run finished.
- * @throws ConfigError when the file belongs to another run, OutputError when it cannot be read or written.
- */
-export const openResults = async <L extends ResultLine>(
-  path: string,
-  options: { run: string; overwrite: boolean },
-): Promise<ResultsFile<L>> => {
+interface OpenOptions {
+  readonly run: string;
+  readonly overwrite: boolean;
+}
+
+const openLocked = async <L extends ResultLine>(path: string, options: OpenOptions): Promise<ResultsFile<L>> => {
   let finished = new Map<string, L>();
   if (!options.overwrite && (await exists(path))) {
     const read = await readFinished<L>(path, options.run);
@@ -181,6 +180,31 @@ export const openResults = async <L extends ResultLine>(
   });
   const { append, close } = appender<L>(path, file, (await file.stat()).size);
   return { finished, append, [Symbol.asyncDispose]: close };
+};
+
+/**
+ * Opens a results file and reads what an earlier run finished. Until it is disposed of no other process can write it.
+ * @throws ConfigError when the file belongs to another run, OutputError when it cannot be read or written, or somebody else writes it.
+ */
+export const openResults = async <L extends ResultLine>(
+  path: string,
+  options: OpenOptions,
+): Promise<ResultsFile<L>> => {
+  const lock = await lockOutput(path);
+  try {
+    const opened = await openLocked<L>(path, options);
+    const close = async (): Promise<void> => {
+      try {
+        await opened[Symbol.asyncDispose]();
+      } finally {
+        await lock[Symbol.asyncDispose]();
+      }
+    };
+    return { ...opened, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
 };
 
 /**

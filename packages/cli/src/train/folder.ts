@@ -3,6 +3,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError, messageOf, OutputError } from "@r1reward/core";
 import { atomicWrite } from "@r1reward/stablereinforce/node";
+import { lockOutput } from "../output/lock.ts";
 import { loadRunConfig, parseRunConfig, type ConfigFlags } from "./config/load.ts";
 import type { RunConfig } from "./config/schema.ts";
 
@@ -88,6 +89,11 @@ export interface OpenRun {
   readonly folder: string;
 }
 
+/** A run whose folder no other process can write. */
+export interface LockedRun extends OpenRun {
+  readonly lock: AsyncDisposable;
+}
+
 const without = async (flags: FolderFlags): Promise<OpenRun> => {
   const config = await loadRunConfig(flags);
   return { config, folder: flags.out ?? join("runs", config.name) };
@@ -114,12 +120,12 @@ const resumed = async (flags: FolderFlags): Promise<OpenRun> => {
 };
 
 /**
- * Opens a run's folder and keeps the whole configuration in it.
- * @throws ConfigError when there is a run already and `--resume` was not given, or it is another one
+ * Opens a run's folder and keeps the whole configuration in it. The lock is the caller's to dispose of.
+ * @throws OutputError when another process writes it; ConfigError when there is a run already and `--resume` was not given, or it is another one
  */
-export const openRun = async (flags: FolderFlags): Promise<OpenRun> => {
+export const openRun = async (flags: FolderFlags): Promise<LockedRun> => {
   const run = flags.resume === true ? await resumed(flags) : await without(flags);
-  const { config: file } = runFiles(run.folder);
+  const { config: file, state } = runFiles(run.folder);
   if (flags.resume !== true && (await readOptional(file)) !== null) {
     throw new ConfigError(
       `${run.folder}: there is a run already: --resume goes on with it, another --out begins a new one`,
@@ -128,8 +134,14 @@ export const openRun = async (flags: FolderFlags): Promise<OpenRun> => {
   await mkdir(run.folder, { recursive: true }).catch((cause: unknown) => {
     throw new OutputError(`${run.folder}: ${messageOf(cause)}`, { cause });
   });
-  await writeWhole(file, `${JSON.stringify(run.config, null, 2)}\n`);
-  return run;
+  const lock = await lockOutput(state);
+  try {
+    await writeWhole(file, `${JSON.stringify(run.config, null, 2)}\n`);
+    return { ...run, lock };
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
 };
 
 /** The configuration alone, for looking ahead: nothing is written. */
