@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { isR1Error, messageOf } from "@r1reward/core";
 import { Command, CommanderError } from "commander";
 import pc from "picocolors";
+import { cacheCommand } from "./commands/cache.ts";
 import { dataCommand } from "./commands/data.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
@@ -24,6 +25,7 @@ const program = (): Command => {
     .addCommand(serveCommand())
     .addCommand(trainCommand())
     .addCommand(dataCommand())
+    .addCommand(cacheCommand())
     .addCommand(doctorCommand())
     .addCommand(demoCommand())
     .addHelpText(
