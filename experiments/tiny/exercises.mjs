@@ -20,11 +20,24 @@ const asked = ({ question, answers: [first, second] }) =>
 const repeat = (record, below) =>
   `<think>I see: ${shuffled(describeScene(record.scene).split("; "), below).join("; ")}. ${asked(record)}</think>`;
 
-/** Exercise number `index`; of 100, so many are critiques, the rest copies. */
-export const exercise = ({ seed, critiques }, index) => {
+/** Which claim is it? Ten times, for the one word that decides: a critique has it once. */
+const recall = ({ values: [first, second] }, below) => {
+  const said = [`${first} first`, `${second} second`];
+  const found = Array.from({ length: 10 }, () => ` So ${said[below(2)]}.`);
+  return `<think>Claims: ${said.join(", ")}.${found.join("")}</think>`;
+};
+
+/** Exercise number `index`; of 100, so many are critiques, so many recalls, the rest copies. */
+export const exercise = ({ seed, critiques, recalls }, index) => {
   const record = shapesRecord({ seed, index });
   const below = mixed(seed, index);
+  const drawn = below(100);
   const text = `${describeScene(record.scene)}\n${asked(record)}`;
-  const reply = below(100) < critiques ? shapesReasoning(record, { phrasing: 0 }) : repeat(record, below);
-  return { id: `${record.id}-text`, prompt: [{ role: "user", content: [{ type: "text", text }] }], reply };
+  const prompt = [{ role: "user", content: [{ type: "text", text }] }];
+  const other = () => (drawn < critiques + recalls ? recall : repeat)(record, below);
+  return {
+    id: `${record.id}-text`,
+    prompt,
+    reply: drawn < critiques ? shapesReasoning(record, { phrasing: 0 }) : other(),
+  };
 };

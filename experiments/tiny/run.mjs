@@ -17,6 +17,7 @@ import {
 } from "@r1reward/stablereinforce";
 import { freshQwen, stageFolder } from "@r1reward/stablereinforce/node";
 import * as recipe from "./recipe.mjs";
+import { withInduction } from "./birth.mjs";
 import { exercise } from "./exercises.mjs";
 import { learnWords } from "./words.mjs";
 
@@ -33,7 +34,7 @@ mkdirSync(flags.out, { recursive: true });
 
 const engine = await createEngine({ threads: Number(flags.threads) });
 const model = freshQwen({ engine, ...recipe.model, texts: recipe.texts(), maxBatch: 128 });
-const fresh = model.policy.parameters();
+const fresh = withInduction(model.policy.parameters(), recipe.model.size);
 const parameters = Object.values(fresh).reduce((sum, { data }) => sum + data.length, 0);
 console.log(`${engine.why}; ${parameters} parameters, vocabulary of ${model.tokenizer.vocabSize}`);
 
@@ -88,8 +89,13 @@ const sft = (stage, { steps, batch, learningRate, evaluateEvery, held }, { examp
 
 const protocol = shapesProtocol;
 const { coldStart, reinforce, measure } = recipe;
-const exercises = { length: recipe.reading.exercises, at: (index) => exercise(recipe.reading, index) };
-const read = await sft("reading", recipe.reading, { examples: exercises, weights: fresh });
+const exercising = (stage, weights) =>
+  sft(stage, recipe[stage], {
+    examples: { length: recipe[stage].exercises, at: (index) => exercise(recipe[stage], index) },
+    weights,
+  });
+const copied = await exercising("copying", fresh);
+const read = await exercising("reading", copied.weights);
 
 const seeing = await timed("words", async () => {
   // The next stage's checkpoints hold what was learnt here.

@@ -25,14 +25,13 @@ type Phrasing = (record: ShapesRecord) => string;
 
 const better = ({ truth }: ShapesRecord): number => truth + 1;
 
-/** `Answer 1 says red, it is blue: wrong.` What is compared stands side by side. */
-const compare = ({ values, truth }: ShapesRecord, answer: 0 | 1): string =>
-  `Answer ${answer + 1} says ${values[answer]}, it is ${values[truth]}: ${truth === answer ? "right" : "wrong"}.`;
+/** `red first`: what is found in the end can be looked up here, and the answer stands next to it. */
+const claim = ({ values }: ShapesRecord, answer: 0 | 1): string => `${values[answer]} ${["first", "second"][answer]}`;
 
-/** Every step follows from what stands before it by copying or by comparing two words: what the smallest models can learn. */
+/** Every step follows from what stands before it by copying or by looking up: what the smallest models can learn. */
 const stepByStep: Phrasing = (record) =>
-  `Asked is ${record.asks}. I see: ${goThrough(record)}. ${record.finding} ` +
-  `${compare(record, 0)} ${compare(record, 1)} Answer ${better(record)} is better.`;
+  `Asked is ${record.asks}. Claims: ${claim(record, 0)}, ${claim(record, 1)}. I see: ${goThrough(record)}. ` +
+  `${record.finding} So ${claim(record, record.truth)}. Answer ${better(record)} is better.`;
 
 const PHRASINGS: readonly Phrasing[] = [
   stepByStep,
