@@ -21,6 +21,11 @@ export interface FreshQwenSize {
    * learn where things are only with a small base.
    */
   readonly ropeTheta?: number | undefined;
+  /**
+   * How many of the rotary frequencies, fastest first, turn with time, row and column of a picture; half a head together. In the
+   * published proportions by default, which leave columns the slowest. Text does not depend on it.
+   */
+  readonly mropeSection?: readonly [number, number, number] | undefined;
 }
 
 /** Half a head in the three sections of M-RoPE, in the published proportions 16 : 24 : 24. */
@@ -73,7 +78,7 @@ export const freshQwenConfig = (
     max_position_embeddings: size.context,
     rms_norm_eps: 1e-6,
     rope_theta: size.ropeTheta ?? 1_000_000,
-    rope_scaling: { type: "mrope", mrope_section: sections(size.hiddenSize / size.heads) },
+    rope_scaling: { type: "mrope", mrope_section: size.mropeSection ?? sections(size.hiddenSize / size.heads) },
     use_sliding_window: false,
     tie_word_embeddings: true,
     eos_token_id: tokenizer.specialId("<|im_end|>"),

@@ -53,11 +53,11 @@ export const sizeKind: QuestionKind = {
         const sized = two.map((looks, at) => ({ ...looks, size: at === truth ? asked : unasked }));
         return { shapes: sized.map((looks) => drawLooks(scenery, level, looks)), clash: clashing(two) };
       },
-      note: noteWhere(clashing(two), ({ size }) => size),
-      finding(scene) {
-        const sizes = two.map((looks) => placed(scene, looks).size);
-        return `${capital(nouns[0])} is ${sizes[0]} and ${nouns[1]} is ${sizes[1]}.`;
-      },
+      note: noteWhere(
+        (shape) => shape.size === asked && clashing(two)(shape),
+        (shape) => nouns[matches(shape, two[0]) ? 0 : 1],
+      ),
+      finding: (_, truth) => `${capital(nouns[truth])} is ${word}.`,
     };
   },
 };
@@ -95,7 +95,7 @@ export const relationKind: QuestionKind = {
         const shapes = two.map((looks, at) => ({ ...drawLooks(scenery, level, looks), cell: cells[at] }));
         return { shapes, clash: clashing(two) };
       },
-      note: noteWhere(clashing(two), notePlace),
+      note: noteWhere(clashing(two), (shape) => `${matches(shape, two[0]) ? a : b} ${notePlace(shape)}`),
       finding: (scene, truth) => {
         const [one, other] = two.map((looks) => placeOf(placed(scene, looks)));
         return `${capital(a)} is ${one}, ${b} is ${other}: ${values[truth]}.`;
