@@ -71,6 +71,9 @@ export const coldStart = {
   held: 64,
 };
 
+/** More of the same on other pairs, at full rate again. */
+export const practice = { ...coldStart, seed: 15, steps: 500, learningRate: 8e-4, evaluateEvery: 250 };
+
 /** Stage 5, StableReinforce with format, result and consistency rewards. */
 export const reinforce = {
   seed: 13,

@@ -88,7 +88,7 @@ const sft = (stage, { steps, batch, learningRate, evaluateEvery, held }, { examp
   );
 
 const protocol = shapesProtocol;
-const { coldStart, reinforce, measure } = recipe;
+const { coldStart, practice, reinforce, measure } = recipe;
 const exercising = (stage, weights) =>
   sft(stage, recipe[stage], {
     examples: { length: recipe[stage].exercises, at: (index) => exercise(recipe[stage], index) },
@@ -99,8 +99,8 @@ const read = await exercising("reading", copied.weights);
 
 const seeing = await timed("words", async () => {
   // The next stage's checkpoints hold what was learnt here.
-  const begun = await loadCheckpoint(folderOf("cold-start").store);
-  if (begun !== null) return { weights: read.weights, status: "finished", step: recipe.words.steps };
+  if ((await loadCheckpoint(folderOf("cold-start").store)) !== null)
+    return { weights: read.weights, status: "finished", step: recipe.words.steps };
   const steps = scaled(recipe.words.steps, 2);
   const tellWords = (step, loss) => console.log(`words ${step}: loss ${loss.toFixed(4)}`);
   const { words, adam } = recipe;
@@ -116,8 +116,9 @@ const seeing = await timed("words", async () => {
   return { weights, status: "finished", step: steps };
 });
 
-const critiques = { length: coldStart.pairs, at: recipe.critiqueExample(protocol, coldStart.seed) };
-const started = await sft("cold-start", coldStart, { examples: critiques, weights: seeing.weights });
+const critiques = ({ seed, pairs }) => ({ length: pairs, at: recipe.critiqueExample(protocol, seed) });
+const begun = await sft("cold-start", coldStart, { examples: critiques(coldStart), weights: seeing.weights });
+const started = await sft("practice", practice, { examples: critiques(practice), weights: begun.weights });
 
 const reinforced = await timed("reinforce", () =>
   runRl({

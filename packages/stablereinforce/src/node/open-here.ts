@@ -8,10 +8,9 @@ import { createEngine } from "../engine/engine.ts";
 import type { Engine } from "../engine/types.ts";
 import { CheckpointError } from "../errors.ts";
 import { localChatModel, type LocalChatModel } from "../qwen/chat/index.ts";
-import { qwenInputs, qwenProcessor } from "../qwen/inputs/index.ts";
-import type { ProcessorOptions } from "../qwen/inputs/types.ts";
+import { qwenInputs } from "../qwen/inputs/index.ts";
 import { imageDecoder } from "./image-decoder.ts";
-import { checkQwenParts, readQwenParts } from "./qwen-parts.ts";
+import { checkQwenParts, processorWithin, readQwenParts } from "./qwen-parts.ts";
 
 /** How a folder is opened. */
 export interface OpenLocalModelOptions extends CallOptions {
@@ -25,7 +24,7 @@ export interface OpenLocalModelOptions extends CallOptions {
   readonly maxBatch?: number | undefined;
   /** Most tokens of prompt and reply together; the model's positions by default. */
   readonly context?: number | undefined;
-  /** Largest area of a picture in pixels; what `preprocessor_config.json` says by default. */
+  /** Largest area of a picture in pixels, where that is less than `preprocessor_config.json` says. */
   readonly maxPixels?: number | undefined;
   /** Milliseconds that the first request waits for others; 5 by default. */
   readonly windowMs?: number | undefined;
@@ -75,21 +74,18 @@ const checkFiles = async (folder: string): Promise<void> => {
   }
 };
 
-const processorFor = (known: ProcessorOptions, maxPixels: number | undefined) =>
-  qwenProcessor(maxPixels === undefined ? known : { ...known, maxPixels });
-
 /** Checks all of a folder but the numbers in its weights, which are not read. @throws CheckpointError, ConfigError, AbortError */
 export const checkFolder = async (folder: string, { signal, maxPixels }: OpenLocalModelOptions): Promise<void> => {
   await checkFiles(folder);
   const { processor } = await checkQwenParts(folder, { signal });
-  processorFor(processor, maxPixels);
+  processorWithin(processor, maxPixels);
 };
 
 /** Reads a folder whole. @throws CheckpointError naming the file, ConfigError naming the field */
 const readParts = async (folder: string, { signal, maxPixels, ignoreStop }: OpenLocalModelOptions) => {
   await checkFiles(folder);
   const { config, params, tokenizer, processor: known } = await readQwenParts(folder, { signal });
-  const processor = processorFor(known, maxPixels);
+  const processor = processorWithin(known, maxPixels);
   const inputs = qwenInputs({ tokenizer, processor, config, decode: imageDecoder() });
   const spoken = ignoreStop === true ? { ...tokenizer, stopTokens: [] } : tokenizer;
   return { config, weights: params, tokenizer: spoken, inputs, pixels: processor.options.maxPixels };

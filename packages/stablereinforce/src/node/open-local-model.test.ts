@@ -76,6 +76,25 @@ const changed = async (name: string, files: Files): Promise<string> => {
 };
 
 describe("openLocalModel", () => {
+  it("looks at no more pixels than the model was made for, whatever budget it is given", async () => {
+    const made = JSON.parse(await readFile(join(folder, "preprocessor_config.json"), "utf8")) as object;
+    const small = await changed("small", {
+      "preprocessor_config.json": JSON.stringify({ ...made, max_pixels: 84 * 84 }),
+    });
+    const [pair] = pairs;
+    const messages = await loadMessages(shapesProtocol.prompt(pair!), media, { where: "0" });
+    const tokensWith = async (path: string, maxPixels?: number): Promise<number> => {
+      await using model = await openLocalModel(path, { engine, maxPixels });
+      return (await model.complete(messages, { maxTokens: 1, temperature: 0 })).usage.promptTokens ?? 0;
+    };
+    const places = 3 * 3;
+    const usual = await tokensWith(folder);
+    expect(usual - (await tokensWith(small))).toBe(4 * 4 - places);
+    expect(usual - (await tokensWith(small, 501_760))).toBe(4 * 4 - places);
+    expect(usual - (await tokensWith(folder, 56 * 56))).toBe(4 * 4 - 2 * 2);
+    await expect(tokensWith(folder, Number.NaN)).rejects.toThrow(/maxPixels: expected/);
+  });
+
   it("judges pairs with pictures, many at once", async () => {
     await using model = await openLocalModel(folder, { engine });
     expect(model.name).toBe("judge");

@@ -4,14 +4,14 @@ import { ConfigError, type MediaLoader, type Winner } from "@r1reward/core";
 import type { Engine } from "../engine/types.ts";
 import { freshQwenConfig, type FreshQwenSize } from "../pipeline/fresh-qwen.ts";
 import type { PipelineModel } from "../pipeline/types.ts";
-import { qwenInputs, qwenProcessor, qwenTokenizer, trainBpe, type QwenTokenizer } from "../qwen/inputs/index.ts";
+import { qwenInputs, qwenTokenizer, trainBpe, type QwenTokenizer } from "../qwen/inputs/index.ts";
 import { mergeLora, parseQwenConfig, type LoraConfig, type QwenConfig, type QwenParams } from "../qwen/model/index.ts";
 import { fullTraining, loraTraining, qwen25vl, type Qwen25VLPolicy } from "../qwen/policy/index.ts";
 import type { HostTensor } from "../engine/tensor.ts";
 import type { ProcessorOptions } from "../qwen/inputs/types.ts";
 import { imageDecoder } from "./image-decoder.ts";
 import { writeQwenAdapter } from "./qwen-adapter.ts";
-import { readQwenParts } from "./qwen-parts.ts";
+import { processorWithin, readQwenParts } from "./qwen-parts.ts";
 import { writeQwenFolder } from "./qwen-write.ts";
 import { readJson } from "./read-json.ts";
 
@@ -55,7 +55,7 @@ const assemble = <Truth>(pieces: Pieces, settings: QwenModelSettings): QwenPipel
   const { config, tokenizer, params, initSeed, companions } = pieces;
   const { engine, lora, media, checkpoint, maxBatch, entropy } = settings;
   const context = Math.min(settings.context ?? Infinity, config.text.maxPositions);
-  const processor = qwenProcessor({ ...pieces.processor, maxPixels: settings.maxPixels ?? pieces.processor.maxPixels });
+  const processor = processorWithin(pieces.processor, settings.maxPixels);
   const inputs = qwenInputs({ tokenizer, processor, config, media, decode: imageDecoder() });
   const trainable = lora === undefined ? fullTraining : loraTraining(lora);
   const weights = params;

@@ -1,6 +1,6 @@
 /** What a Hugging Face folder of Qwen2.5-VL holds beside its weights, read together with them. */
 import { join } from "node:path";
-import { processorOptionsFrom, qwenTokenizer, type QwenTokenizer } from "../qwen/inputs/index.ts";
+import { processorOptionsFrom, qwenProcessor, qwenTokenizer, type QwenTokenizer } from "../qwen/inputs/index.ts";
 import type { ProcessorOptions } from "../qwen/inputs/types.ts";
 import { checkQwenFolder, readQwenFolder, type QwenFolder, type ReadQwenOptions } from "./qwen-folder.ts";
 import { readJson } from "./read-json.ts";
@@ -11,6 +11,14 @@ export interface QwenParts extends Pick<QwenFolder, "config" | "params"> {
   /** What `preprocessor_config.json` says; nothing without one. */
   readonly processor: ProcessorOptions;
 }
+
+/** The folder's processor, with a budget of pixels: whichever is smaller, for a model was made for no more than its own. */
+export const processorWithin = (known: ProcessorOptions, maxPixels: number | undefined) => {
+  const { maxPixels: own = Infinity } = known;
+  const asked = maxPixels ?? own;
+  const most = asked > own ? own : asked; // what is no number stays, and is refused
+  return qwenProcessor(most === Infinity ? known : { ...known, maxPixels: most });
+};
 
 /** Reads what lies beside the weights, and the folder in the given way. */
 const withCompanions = async <F extends Pick<QwenFolder, "config">>(path: string, readFolder: () => Promise<F>) => {
