@@ -27,7 +27,7 @@ mkdirSync(flags.out, { recursive: true });
 
 const engine = await createEngine({ threads: Number(flags.threads) });
 const model = freshQwen({ engine, ...tiny.model, texts: tiny.texts(), maxBatch: 128 });
-const begun = await loadCheckpoint(stageFolder(join(flags.from, "practice")).store);
+const begun = await loadCheckpoint(stageFolder(join(flags.from, "more-practice")).store);
 if (begun === null) throw new Error(`${flags.from}: expected the cold start of \`npm run reproduce:tiny\`, found none`);
 const coldStart = begun.snapshot.weights;
 

@@ -71,8 +71,9 @@ export const coldStart = {
   held: 64,
 };
 
-/** More of the same on other pairs, at full rate again. */
+/** More of the same on other pairs, at full rate again: looking up takes longer than the form. */
 export const practice = { ...coldStart, seed: 15, steps: 500, learningRate: 8e-4, evaluateEvery: 250 };
+export const morePractice = { ...practice, seed: 18, steps: 1000, evaluateEvery: 500 };
 
 /** Stage 5, StableReinforce with format, result and consistency rewards. */
 export const reinforce = {
@@ -95,7 +96,7 @@ export const reinforce = {
 export const adam = { beta1: 0.9, beta2: 0.98, weightDecay: 0.01 };
 
 /** What is measured: scenes that no stage has seen. */
-export const measure = { seed: 14, pairs: 400, votePairs: 100, votes: [5, 15], maxTokens: 176 };
+export const measure = { seed: 14, pairs: 200, votePairs: 60, votes: [5, 15], maxTokens: 176 };
 
 /** What the vocabulary is learnt from. */
 export function* texts() {

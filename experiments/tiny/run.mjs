@@ -88,7 +88,7 @@ const sft = (stage, { steps, batch, learningRate, evaluateEvery, held }, { examp
   );
 
 const protocol = shapesProtocol;
-const { coldStart, practice, reinforce, measure } = recipe;
+const { coldStart, practice, morePractice, reinforce, measure } = recipe;
 const exercising = (stage, weights) =>
   sft(stage, recipe[stage], {
     examples: { length: recipe[stage].exercises, at: (index) => exercise(recipe[stage], index) },
@@ -118,7 +118,11 @@ const seeing = await timed("words", async () => {
 
 const critiques = ({ seed, pairs }) => ({ length: pairs, at: recipe.critiqueExample(protocol, seed) });
 const begun = await sft("cold-start", coldStart, { examples: critiques(coldStart), weights: seeing.weights });
-const started = await sft("practice", practice, { examples: critiques(practice), weights: begun.weights });
+const practised = await sft("practice", practice, { examples: critiques(practice), weights: begun.weights });
+const started = await sft("more-practice", morePractice, {
+  examples: critiques(morePractice),
+  weights: practised.weights,
+});
 
 const reinforced = await timed("reinforce", () =>
   runRl({

@@ -18,6 +18,7 @@ import {
 } from "@r1reward/core";
 import { diskCache, nodeMedia } from "@r1reward/core/node";
 import { shapesProtocol } from "@r1reward/core/shapes";
+import { bundledModel } from "./bundled-models.ts";
 import { isLocal, openLocal, type OpenModel } from "./local-model.ts";
 import { apiKeyFrom, defaultCacheFolder, flagError, type JudgeFlags } from "./options.ts";
 
@@ -105,7 +106,7 @@ const samplingOf = (flags: JudgeFlags) => {
 const modelJudge = async (flags: JudgeFlags, open: () => Promise<OpenModel>): Promise<OpenJudge> => {
   const owned: AsyncDisposable[] = [];
   const own = <T extends AsyncDisposable>(resource: T): T => (owned.push(resource), resource);
-  const protocol = protocolNamed(flags.protocol);
+  const protocol = protocolNamed(flags.protocol ?? bundledModel(flags)?.protocol ?? "r1");
   const media = own(
     nodeMedia({
       ...(flags.imageRoot === undefined ? {} : { root: flags.imageRoot }),
@@ -156,8 +157,9 @@ export const openJudge = async (flags: JudgeFlags, signal: AbortSignal): Promise
   const { baseUrl = [] } = flags;
   if (baseUrl.length === 0) {
     const wanted = "expected a built-in judge, or a server: --base-url http://localhost:8000/v1 (or R1REWARD_BASE_URL)";
-    if (flags.model === undefined) throw flagError("--judge", `${wanted}, or a model's folder: --model ./folder`);
-    throw flagError("--model", `expected a folder, or a server that has "${flags.model}": --base-url …`);
+    if (flags.model === undefined)
+      throw flagError("--judge", `${wanted}, or a model to run here: --model tiny, --model ./folder`);
+    throw flagError("--model", `expected tiny, a folder, or a server that has "${flags.model}": --base-url …`);
   }
   const model = flags.model ?? (await onlyModelOf(baseUrl, signal));
   return modelJudge(flags, () => Promise.resolve(openModel(flags, baseUrl, model)));

@@ -1,8 +1,9 @@
-/** A model in a folder, run in this process: `--model ./folder`. Loaded only when it is asked for. */
+/** A model in a folder, or one that came with the install, run in this process: `--model ./folder`, `--model tiny`. */
 import { readdir, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { ChatModel } from "@r1reward/core";
+import { bundledModel } from "./bundled-models.ts";
 import { flagError, type JudgeFlags } from "./options.ts";
 
 /** A model that must be closed. */
@@ -17,11 +18,12 @@ const isFolder = (path: string): Promise<boolean> =>
   );
 
 /**
- * Is the model a folder, rather than a name that a server knows? A path always is (`./judge`, `/models/judge`); a plain name is one
+ * Is the model one of the install, or a folder, rather than a name that a server knows? A path always is (`./judge`, `/models/judge`); a plain name is one
  * when there is no server to ask and a folder of that name.
  */
 export const isLocal = async ({ model, baseUrl = [] }: JudgeFlags): Promise<boolean> => {
   if (model === undefined) return false;
+  if (bundledModel({ model, baseUrl }) !== undefined) return true;
   return looksLikePath(model) || (baseUrl.length === 0 && (await isFolder(model)));
 };
 
@@ -42,6 +44,9 @@ export const openLocal = async (flags: JudgeFlags, signal: AbortSignal): Promise
   const { openLocalModel } = await import("@r1reward/stablereinforce/node"); // a second that no other command should wait
   const { model, maxPixels, concurrency } = flags;
   if (model === undefined) throw flagError("--model", "expected a folder");
-  const workers = (await isSmall(model)) ? availableParallelism() : 1;
-  return openLocalModel(model, { maxPixels, maxBatch: Math.min(64, concurrency), workers, signal });
+  const bundled = bundledModel(flags);
+  const folder = bundled?.path ?? model;
+  const workers = (await isSmall(folder)) ? availableParallelism() : 1;
+  const named = bundled === undefined ? {} : { name: `r1reward-${bundled.name}` };
+  return openLocalModel(folder, { maxPixels, maxBatch: Math.min(64, concurrency), workers, signal, ...named });
 };

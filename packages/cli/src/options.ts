@@ -9,7 +9,8 @@ export interface JudgeFlags {
   readonly judge?: string;
   readonly baseUrl?: readonly string[];
   readonly model?: string;
-  readonly protocol: string;
+  /** Left out: what the model was trained on, as far as that is known, else r1. */
+  readonly protocol?: string;
   readonly votes?: number;
   readonly orders: "both" | "random" | "as-stored";
   readonly earlyStop?: boolean;
@@ -68,7 +69,7 @@ export const addServerFlags = (command: Command): Command =>
     .addOption(
       new Option(
         "-m, --model <name>",
-        "model on that server (default: the only one it serves), or a folder of Qwen2.5-VL weights to run here: ./folder",
+        "model on that server (default: the only one it serves); without a server: tiny, which came with the install, or a folder of Qwen2.5-VL weights",
       ).env("R1REWARD_MODEL"),
     );
 
@@ -77,7 +78,10 @@ export const addJudgeFlags = (command: Command): Command =>
   addServerFlags(
     command.option("-j, --judge <name>", "built-in judge: baseline:longer, baseline:first or baseline:random[:seed]"),
   )
-    .option("-p, --protocol <name>", "r1, r1-train, plain, unified-reward, rm-r1, shapes or reference", "r1")
+    .option(
+      "-p, --protocol <name>",
+      "r1, r1-train, plain, unified-reward, rm-r1, shapes or reference (default: r1; shapes for --model tiny)",
+    )
     .option("-k, --votes <n>", "critiques per pair, split over the orders (default: one per order)", wholeNumber(1))
     .addOption(
       new Option("--orders <which>", "orders the responses are shown in")

@@ -1,34 +1,18 @@
-/** `r1reward demo`: the sample records, judged in both orders, with a table that says what the numbers hide. */
+/** `r1reward demo`: the sample records and drawn scenes, judged in both orders, with tables that say what the numbers hide. */
 import { fileURLToPath } from "node:url";
-import {
-  customBenchmark,
-  evaluate,
-  plainPairsFormat,
-  type EvalReport,
-  type Orders,
-  type PairwiseJudge,
-  type Preference,
-} from "@r1reward/core";
+import { plainPairsFormat, type Preference } from "@r1reward/core";
 import { readPreferences } from "@r1reward/core/node";
 import { Command, Option } from "commander";
 import pc from "picocolors";
+import { judging, type DemoFlags, type DemoRow } from "../demo-judging.ts";
+import { tinyDemo } from "../demo-tiny.ts";
 import { EXIT } from "../exit-codes.ts";
 import { interruptible } from "../interrupt.ts";
 import { openJudge, type OpenJudge } from "../judging.ts";
-import { addJudgeFlags, type JudgeFlags } from "../options.ts";
-import { startProgress } from "../output/progress.ts";
+import { addJudgeFlags } from "../options.ts";
 import { percent, table } from "../output/table.ts";
 
-type Flags = JudgeFlags & { readonly json?: boolean };
-
 const SAMPLES = fileURLToPath(new URL("../samples/", import.meta.url));
-
-/** One line of the table. */
-interface Row {
-  readonly judge: string;
-  readonly shown: string;
-  readonly report: EvalReport;
-}
 
 const chosenFirst = (pair: Preference): Preference =>
   pair.human === 1 ? { ...pair, responses: [pair.responses[1], pair.responses[0]], human: 0 } : pair;
@@ -38,35 +22,6 @@ const loadSamples = async (signal: AbortSignal): Promise<readonly Preference[]> 
   const reading = readPreferences(`${SAMPLES}pairs.jsonl`, { format: plainPairsFormat, imageRoot: SAMPLES, signal });
   for await (const pair of reading) pairs.push(pair);
   return pairs;
-};
-
-const benchmark = customBenchmark("samples");
-
-const judgeSamples = async (
-  judge: PairwiseJudge,
-  pairs: readonly Preference[],
-  options: { readonly flags: Flags; readonly orders: Orders; readonly signal: AbortSignal },
-): Promise<EvalReport> => {
-  const { flags, orders, signal } = options;
-  const progress = startProgress(`judging with ${judge.name}`, { quiet: flags.json === true });
-  let done = 0;
-  let failed = 0;
-  const onRecord = ({ status }: { status: string }) => {
-    failed += status === "failed" ? 1 : 0;
-    progress.update({ done: (done += 1), total: pairs.length, failed });
-  };
-  try {
-    return await evaluate(benchmark, judge, pairs, {
-      orders,
-      votes: flags.votes,
-      seed: flags.seed,
-      earlyStop: flags.earlyStop,
-      onRecord,
-      signal,
-    });
-  } finally {
-    progress.finish();
-  }
 };
 
 const COLUMNS = [
@@ -81,7 +36,7 @@ const COLUMNS = [
   { title: "unreadable", align: "right" },
 ] as const;
 
-const cells = ({ judge, shown, report }: Row): readonly string[] => [
+const cells = ({ judge, shown, report }: DemoRow): readonly string[] => [
   judge,
   shown,
   percent(report.overall.accuracy),
@@ -111,32 +66,38 @@ const explain = (usedModel: boolean): string =>
         ]),
   ].join("\n");
 
+const MORE = "r1reward eval shapes --model tiny --n 400        r1reward serve --model tiny";
+
 const rowsOfBaselines = async (
-  flags: Flags,
+  flags: DemoFlags,
   pairs: readonly Preference[],
   signal: AbortSignal,
-): Promise<readonly Row[]> => {
+): Promise<readonly DemoRow[]> => {
   const runs = [
     { name: "baseline:longer", orders: "both", shown: "both orders", pairs },
     { name: "baseline:random", orders: "both", shown: "both orders", pairs },
     { name: "baseline:first", orders: "both", shown: "both orders", pairs },
     { name: "baseline:first", orders: "as-stored", shown: "best first", pairs: pairs.map(chosenFirst) },
   ] as const;
-  const rows: Row[] = [];
+  const rows: DemoRow[] = [];
   for (const { name, orders, shown, pairs: shownPairs } of runs) {
     await using opened = await openJudge({ ...flags, judge: name }, signal);
-    rows.push({ judge: name, shown, report: await judgeSamples(opened.judge, shownPairs, { flags, orders, signal }) });
+    rows.push({
+      judge: name,
+      shown,
+      report: await judging(flags, signal)(opened.judge, shownPairs, { orders, votes: flags.votes }),
+    });
   }
   return rows;
 };
 
 const rowOfModel = async (
   opened: OpenJudge,
-  flags: Flags,
+  flags: DemoFlags,
   pairs: readonly Preference[],
   signal: AbortSignal,
-): Promise<Row> => {
-  const report = await judgeSamples(opened.judge, pairs, { flags, orders: "both", signal });
+): Promise<DemoRow> => {
+  const report = await judging(flags, signal)(opened.judge, pairs, { orders: "both", votes: flags.votes });
   if (report.failures.n > 0) {
     process.exitCode = EXIT.judge;
     process.stderr.write(`${pc.red("error")} ${report.failures.messages[0]?.message ?? "the judge failed"}\n`);
@@ -144,20 +105,24 @@ const rowOfModel = async (
   return { judge: opened.judge.name, shown: "both orders", report };
 };
 
-const demo = async (flags: Flags, signal: AbortSignal): Promise<void> => {
+const demo = async (flags: DemoFlags, signal: AbortSignal): Promise<void> => {
   const pairs = await loadSamples(signal);
-  const rows: Row[] = [...(await rowsOfBaselines(flags, pairs, signal))];
+  const rows: DemoRow[] = [...(await rowsOfBaselines(flags, pairs, signal))];
   const usesModel = (flags.baseUrl?.length ?? 0) > 0;
   if (usesModel) {
     await using opened = await openJudge({ ...flags, imageRoot: SAMPLES }, signal);
     rows.push(await rowOfModel(opened, flags, pairs, signal));
   }
+  const tiny = await tinyDemo(flags, signal);
   if (flags.json === true) {
-    process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+    process.stdout.write(`${JSON.stringify([...rows, ...tiny.rows], null, 2)}\n`);
     return;
   }
   const title = `${pairs.length} preference records with pictures, drawn and written for this project`;
   process.stdout.write(`\n${pc.bold(title)}\n\n${table(COLUMNS, rows.map(cells))}\n\n${explain(usesModel)}\n`);
+  const seen = `The judge that came with the install (--model tiny) on ${tiny.pairs} drawn scenes that it never saw`;
+  const shown = `${table(COLUMNS, tiny.rows.map(cells))}\n\n${tiny.critique}`;
+  process.stdout.write(`\n${pc.bold(seen)}\n\n${shown}\n\n  ${pc.cyan(MORE)}\n`);
 };
 
 /** The command. */
@@ -167,4 +132,4 @@ export const demoCommand = (): Command =>
       "judge the bundled sample records: baselines, and your model when --base-url or R1REWARD_BASE_URL is set",
     )
     .addOption(new Option("--json", "the reports as JSON on stdout"))
-    .action((flags: Flags) => interruptible((signal) => demo(flags, signal)));
+    .action((flags: DemoFlags) => interruptible((signal) => demo(flags, signal)));

@@ -13,6 +13,7 @@ import {
   type StageFacts,
 } from "@r1reward/stablereinforce";
 import { hasWeights, qwenFacts, readQwenConfig } from "@r1reward/stablereinforce/node";
+import { modelFolder } from "../bundled-models.ts";
 import type { RunConfig } from "./config/schema.ts";
 import { openData, type RunData } from "./data.ts";
 import { loraOf, protocolOf } from "./parts.ts";
@@ -63,9 +64,9 @@ const modelFacts = async ({ model }: RunConfig): Promise<Pick<RunFacts, "model" 
     return { model: facts, qwen: null, weightsThere: true };
   }
   const fresh = model.kind === "qwen25vl-fresh";
-  const config = fresh ? freshConfig(model) : await readQwenConfig(model.path);
+  const config = fresh ? freshConfig(model) : await readQwenConfig(modelFolder(model.path));
   const lora = fresh ? undefined : loraOf(model.lora);
-  const weightsThere = fresh || (await hasWeights(model.path));
+  const weightsThere = fresh || (await hasWeights(modelFolder(model.path)));
   return { model: qwenFacts(config, lora), qwen: { config, lora }, weightsThere };
 };
 

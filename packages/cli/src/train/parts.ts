@@ -25,6 +25,7 @@ import {
   type Recipe,
 } from "@r1reward/stablereinforce";
 import { freshQwen, openQwen } from "@r1reward/stablereinforce/node";
+import { modelFolder } from "../bundled-models.ts";
 import { ConfigError } from "@r1reward/core";
 import { apiKeyFrom } from "../options.ts";
 import type { RunConfig } from "./config/schema.ts";
@@ -115,7 +116,7 @@ export const openModel = async (config: RunConfig, engine: Engine, data: PairDat
   const entropy = needsEntropy(config);
   const settings = { engine, media, context, checkpoint, maxBatch: how.maxBatch, maxPixels, entropy };
   const opened = await (model.kind === "qwen25vl"
-    ? openQwen(model.path, { ...settings, lora: loraOf(model.lora) })
+    ? openQwen(modelFolder(model.path), { ...settings, lora: loraOf(model.lora) })
     : Promise.resolve(freshQwenOf(config, settings, data)));
   return {
     ...opened,

@@ -42,7 +42,10 @@ const qwenSize = z.strictObject({
 const model = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: said(z.literal("qwen25vl"), "a Qwen2.5-VL model in a Hugging Face folder"),
-    path: said(z.string().min(1), "the folder: config.json, tokenizer.json, *.safetensors"),
+    path: said(
+      z.string().min(1),
+      "the folder: config.json, tokenizer.json, *.safetensors; or tiny, the judge that came with the install",
+    ),
     context: said(count, "most tokens of prompt and reply together"),
     lora: said(lora.nullable(), "train low-rank adapters only; null trains all weights"),
     checkpoint: said(
