@@ -20,9 +20,12 @@ const { values: flags } = parseArgs({
     seeds: { type: "string", default: setup.seeds.join(",") },
     steps: { type: "string", default: String(setup.steps) },
     threads: { type: "string", default: "2" },
+    quick: { type: "boolean", default: false },
   },
 });
 const steps = Number(flags.steps);
+/** `--quick` shows that every part works, and measures next to nothing. */
+const measured = { ...setup.measured, ...(flags.quick ? { pairs: 4, voted: 2 } : {}) };
 mkdirSync(flags.out, { recursive: true });
 
 const engine = await createEngine({ threads: Number(flags.threads) });
@@ -53,9 +56,9 @@ const held = (weights) =>
 
 if (finished("cold-start") === undefined) {
   const params = held(coldStart);
-  const measured = rounded(await measureJudge(model, params, setup.measured));
+  const found = rounded(await measureJudge(model, params, measured));
   engine.dispose(params);
-  keep("cold-start", { arm: "cold start", measured });
+  keep("cold-start", { arm: "cold start", measured: found });
 }
 told("cold start", finished("cold-start"));
 
@@ -96,8 +99,8 @@ const trainOnce = async ({ recipe, reward }, seed) => {
     rows.push(rowOf(report));
     process.stderr.write(`\r${recipe.name}, seed ${seed}: step ${report.step} of ${steps}  `);
     if (report.step < steps) continue;
-    const measured = rounded(await measureJudge(model, report.params(), setup.measured));
-    return { arm: recipe.name, seed, seconds: digits((performance.now() - began) / 1000), rows, measured };
+    const found = rounded(await measureJudge(model, report.params(), measured));
+    return { arm: recipe.name, seed, seconds: digits((performance.now() - began) / 1000), rows, measured: found };
   }
   throw new Error(`${recipe.name}, seed ${seed}: ended early`);
 };

@@ -139,7 +139,9 @@ const reinforced = await timed("reinforce", () =>
   }),
 );
 
-await model.save(join(flags.out, "model"), reinforced.weights, { dtype: "F16", overwrite: true });
+const kept = { dtype: "F16", overwrite: true };
+await model.save(join(flags.out, "model"), started.weights, kept); // what ships: reinforcing did not make it better yet
+await model.save(join(flags.out, "model-reinforced"), reinforced.weights, kept);
 
 const results = {};
 const measured = async (name, weights, style, options = {}) => {
