@@ -65,8 +65,9 @@ describe("--model tiny", () => {
       let body = "";
       request.on("data", (chunk: Buffer) => (body += chunk.toString()));
       request.on("end", () => {
-        asked.push((JSON.parse(body) as { model: string }).model);
         response.setHeader("content-type", "application/json");
+        if (request.method === "GET") return response.end(JSON.stringify({ object: "list", data: [{ id: "tiny" }] }));
+        asked.push((JSON.parse(body) as { model: string }).model);
         const message = { role: "assistant", content: "<think>Equal.</think><answer>1</answer>" };
         response.end(JSON.stringify({ choices: [{ index: 0, message, finish_reason: "stop" }] }));
       });

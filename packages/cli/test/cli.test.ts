@@ -166,7 +166,7 @@ describe("score", () => {
 describe("wrong usage", () => {
   it.each([
     [["score", "-"], /--judge: expected a built-in judge, or a server/],
-    [["score", "-", "-m", "r1-reward"], /--model: expected a folder, or a server that has "r1-reward"/],
+    [["score", "-", "-m", "r1-reward"], /--model: expected tiny, a folder, or a server that has "r1-reward"/],
     [["score", "-", "-j", "baseline:best"], /--judge: expected baseline:longer/],
     [["score", "-", "-j", "baseline:longer:3"], /--judge: expected/],
     [["score", "-", "-j", "baseline:longer", "--votes", "0"], /whole number ≥ 1/],
