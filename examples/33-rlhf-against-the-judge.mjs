@@ -134,7 +134,13 @@ if (flags.svg !== undefined) {
     { name: "judge's best is right", points: curve.best },
     { name: "no answer", points: curve.none },
   ];
-  writeFileSync(flags.svg, drawChart({ title: "A policy taught by the small judge alone", lines, range: [0, 1] }));
+  const svg = drawChart({ title: "A policy taught by the small judge alone", lines, range: [0, 1] });
+  const style = "<style>.grid{stroke:#ddd}.title{font-weight:bold}.quiet{fill:#777}</style>";
+  const alone = `<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="11" width="720" `;
+  writeFileSync(
+    flags.svg,
+    svg.replace("<svg ", alone).replace(">", `>${style}<rect width="100%" height="100%" fill="white"/>`),
+  );
 }
 await model[Symbol.asyncDispose]();
 const early = curve.right.slice(0, 5).reduce((sum, [, y]) => sum + y / 5, 0);
