@@ -14,7 +14,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-cpu";
 import { inlineMedia, judgeWith, memoryCache, scoreGroup } from "@r1reward/core";
 import { COLOUR_NAMES, colourKind, shapesPair, shapesProtocol } from "@r1reward/core/shapes";
-import { drawChart, registerGradients } from "@r1reward/stablereinforce";
+import { drawChartFile, registerGradients } from "@r1reward/stablereinforce";
 import { openLocalModel } from "@r1reward/stablereinforce/node";
 
 const { values: flags } = parseArgs({
@@ -134,13 +134,7 @@ if (flags.svg !== undefined) {
     { name: "judge's best is right", points: curve.best },
     { name: "no answer", points: curve.none },
   ];
-  const svg = drawChart({ title: "A policy taught by the small judge alone", lines, range: [0, 1] });
-  const style = "<style>.grid{stroke:#ddd}.title{font-weight:bold}.quiet{fill:#777}</style>";
-  const alone = `<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="11" width="720" `;
-  writeFileSync(
-    flags.svg,
-    svg.replace("<svg ", alone).replace(">", `>${style}<rect width="100%" height="100%" fill="white"/>`),
-  );
+  writeFileSync(flags.svg, drawChartFile({ title: "A policy taught by the small judge alone", lines, range: [0, 1] }));
 }
 await model[Symbol.asyncDispose]();
 const early = curve.right.slice(0, 5).reduce((sum, [, y]) => sum + y / 5, 0);

@@ -1,35 +1,14 @@
 // What is measured of a judge: greedy accuracy in both orders, and of critiques drawn at temperature 1 their accuracy one by one, what k
 // votes decide, the share of pairs with at least one right among k, agreement of thought and answer, and length.
-import { passAtK, statedWinner } from "@r1reward/core";
+import { passAtK } from "@r1reward/core";
 import { shapesPair, shapesProtocol } from "@r1reward/core/shapes";
 import { evaluatePolicy } from "@r1reward/stablereinforce";
+import { drawCritiques } from "../tiny/critiques.mjs";
 import { measure } from "../tiny/recipe.mjs";
 
 const mean = (xs) => xs.reduce((sum, x) => sum + x, 0) / xs.length;
 
 const pairsOf = (seed, n) => Array.from({ length: n }, (_, index) => shapesPair({ seed, index, split: "test" }).pair);
-
-const drawn = async (model, params, { pairs, votes, seed }) => {
-  const requests = pairs.map((pair, n) => ({
-    prompt: { id: pair.id, prompt: shapesProtocol.prompt(pair), truth: pair.human },
-    group: pair.id,
-    seeds: Array.from({ length: votes }, (_, k) => 1_000_003 * seed + 1009 * n + k),
-  }));
-  const critiques = pairs.map(() => []);
-  const settings = { temperature: 1, maxTokens: measure.maxTokens };
-  for await (const { place, text, finishReason, tokens } of model.policy.sample(params, requests, settings)) {
-    const [n, k] = place;
-    const { verdict, reasoning } = shapesProtocol.parse({ text, finishReason });
-    const winner = verdict.kind === "winner" ? verdict.winner : null;
-    critiques[n][k] = {
-      winner,
-      right: winner === pairs[n].human,
-      stated: statedWinner(reasoning),
-      length: tokens.length,
-    };
-  }
-  return critiques;
-};
 
 /** A majority of the first k is right; a tie counts half, an unreadable critique for nobody. */
 const majority = (critiques, truth, k) => {
@@ -49,7 +28,7 @@ export const measureJudge = async (model, params, { seed, pairs, voted, votes })
     batch: 128,
   });
   const some = pairsOf(seed, voted);
-  const critiques = await drawn(model, params, { pairs: some, votes, seed });
+  const critiques = await drawCritiques(model, params, { pairs: some, draws: votes, seed });
   const all = critiques.flat();
   const decided = all.filter(({ winner, stated }) => winner !== null && stated !== null);
   const ks = Array.from({ length: votes }, (_, i) => i + 1);

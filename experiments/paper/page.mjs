@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { drawChart } from "@r1reward/stablereinforce";
+import { drawChart, drawChartFile } from "@r1reward/stablereinforce";
 import { arms } from "./setup.mjs";
 
 const { values: flags } = parseArgs({
@@ -90,32 +90,23 @@ const overVotes = (field) => [
 const charts = {
   reward: { title: "Mean reward of a batch (0 to 2)", lines: overSteps("reward") },
   length: { title: "Tokens per reply", lines: overSteps("length") },
-  votes: { title: "Right by the majority of k votes (x: k)", lines: overVotes("votes") },
-  pass: { title: "At least one right among k (x: k)", lines: overVotes("passAtK") },
+  votes: { title: "Right by the majority of k votes", over: "k", lines: overVotes("votes") },
+  pass: { title: "At least one right among k (pass@k)", over: "k", lines: overVotes("passAtK") },
 };
 
 const STYLE = `:root{--ink:#222;--line:#ddd}body{font:15px/1.5 sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:var(--ink)}
 svg{width:100%;max-width:480px;font:11px sans-serif}svg .grid{stroke:var(--line)}svg .mark{stroke:#888;stroke-dasharray:4 3}svg text{fill:var(--ink)}svg .title{font-weight:bold}svg .quiet{fill:#777}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(400px,1fr));gap:1em}table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3em .5em;text-align:right}td:first-child,th:first-child{text-align:left}`;
 const cells = (tag, row) => `<tr>${row.map((cell) => `<${tag}>${cell}</${tag}>`).join("")}</tr>`;
-const drawn = Object.entries(charts).map(([name, chart]) => [name, drawChart(chart)]);
 const html = `<!doctype html><html lang="en"><meta charset="utf-8"><title>The paper's ablation on a small judge</title><style>${STYLE}</style>
 <h1>The paper's ablation on a small judge</h1>
 <p>Mean and 95 % interval (Student's t) over seeds; the cold start is the same for all. Bands in the charts are the same intervals.</p>
 <table>${cells("th", HEAD)}${rowsOf()
   .map((row) => cells("td", row))
   .join("")}</table>
-<div class="charts">${drawn.map(([, svg]) => svg).join("")}</div></html>
+<div class="charts">${Object.values(charts).map(drawChart).join("")}</div></html>
 `;
 writeFileSync(join(flags.out, "report.html"), html);
-for (const [name, svg] of drawn) {
-  const alone = svg
-    .replace("<svg ", `<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="11" width="720" `)
-    .replace(
-      />/,
-      `><style>.grid{stroke:#ddd}.mark{stroke:#888}.title{font-weight:bold}.quiet{fill:#777}</style><rect width="100%" height="100%" fill="white"/>`,
-    );
-  writeFileSync(join(flags.out, `${name}.svg`), `${alone}\n`);
-}
+for (const [name, chart] of Object.entries(charts)) writeFileSync(join(flags.out, `${name}.svg`), drawChartFile(chart));
 console.log(`| ${HEAD.join(" | ")} |\n|${"---|".repeat(HEAD.length)}`);
 for (const row of rowsOf()) console.log(`| ${row.join(" | ")} |`);

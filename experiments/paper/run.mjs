@@ -1,15 +1,17 @@
 // npm run reproduce:paper: the paper's ablation on the small judge, from the cold start of reproduce:tiny.
 //   node experiments/paper/run.mjs [--from runs/tiny] [--out docs/experiments/paper] [--seeds 1,2,3,4,5] [--steps 12] [--threads 2]
 // Every run that is finished is kept in `--out` and not made again: stop it when you like. The page: node experiments/paper/page.mjs
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { createEngine, loadCheckpoint, promptsOf, trainStableReinforce } from "@r1reward/stablereinforce";
 import { freshQwen, stageFolder } from "@r1reward/stablereinforce/node";
-import { shapesPair, shapesProtocol } from "@r1reward/core/shapes";
+import { shapesProtocol } from "@r1reward/core/shapes";
 import * as tiny from "../tiny/recipe.mjs";
-import { trainingStyle } from "../tiny/styles.mjs";
+import { mixedPairs, onEngine } from "../tiny/critiques.mjs";
+import { keptIn } from "../tiny/kept.mjs";
+import { mixed, shuffled } from "../tiny/random.mjs";
 import { measureJudge } from "./measure.mjs";
 import * as setup from "./setup.mjs";
 
@@ -30,19 +32,11 @@ mkdirSync(flags.out, { recursive: true });
 
 const engine = await createEngine({ threads: Number(flags.threads) });
 const model = freshQwen({ engine, ...tiny.model, texts: tiny.texts(), maxBatch: 128 });
-const begun = await loadCheckpoint(stageFolder(join(flags.from, "more-practice")).store);
+const begun = await loadCheckpoint(stageFolder(join(flags.from, "cold-start")).store);
 if (begun === null) throw new Error(`${flags.from}: expected the cold start of \`npm run reproduce:tiny\`, found none`);
 const coldStart = begun.snapshot.weights;
 
-const finished = (name) => {
-  const file = join(flags.out, `${name}.json`);
-  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
-};
-const keep = (name, data) => {
-  const file = join(flags.out, `${name}.json`);
-  writeFileSync(`${file}.new`, `${JSON.stringify(data)}\n`);
-  renameSync(`${file}.new`, file);
-};
+const kept = keptIn(flags.out);
 const digits = (x) => (typeof x === "number" && Number.isFinite(x) ? Number(x.toPrecision(5)) : null);
 const rounded = (measured) =>
   Object.fromEntries(Object.entries(measured).map(([key, x]) => [key, Array.isArray(x) ? x.map(digits) : digits(x)]));
@@ -51,26 +45,25 @@ const told = (name, { measured }) =>
     `${name}: both orders ${measured.accuracy}, one critique ${measured.single}, at temperature 1 ${measured.sampled}, agreement ${measured.agreement}`,
   );
 
-const held = (weights) =>
-  Object.fromEntries(Object.entries(weights).map(([name, { data, shape }]) => [name, engine.tensor(data, shape)]));
-
-if (finished("cold-start") === undefined) {
-  const params = held(coldStart);
+const coldJudge = await kept("cold-start", async () => {
+  const params = onEngine(engine, coldStart);
   const found = rounded(await measureJudge(model, params, measured));
   engine.dispose(params);
-  keep("cold-start", { arm: "cold start", measured: found });
-}
-told("cold start", finished("cold-start"));
+  return { arm: "cold start", measured: found };
+});
+told("cold start", coldJudge);
 
-/** Each seed has pairs of its own; the arms of a seed share them. */
+/** Pairs that the cold start gets right in some of its critiques and wrong in others. */
+const pool = tiny.reinforcePairs(setup.pool.pairs);
+const chosen = await kept("select", () => mixedPairs(model, coldStart, { ...setup.pool, pairs: pool }));
+
+/** Each seed draws its own of them; the arms of a seed share them. */
 const promptsFor = (seed) => {
-  const style = trainingStyle(100 + seed);
-  const count = steps * setup.run.rolloutBatch;
-  const pairs = Array.from(
-    { length: count },
-    (_, index) => shapesPair({ seed: 100 + seed, index, style: style(index) }).pair,
+  const some = shuffled(chosen, mixed(seed, 0)).slice(0, steps * setup.run.rolloutBatch);
+  return promptsOf(
+    some.map((n) => pool[n]),
+    { protocol: shapesProtocol, seed },
   );
-  return promptsOf(pairs, { protocol: shapesProtocol, order: "as-stored" });
 };
 
 const FIELDS = ["loss", "klOld", "entropy", "ratioMax", "preClipped", "clipped", "filtered", "zeroSpread", "gradNorm"];
@@ -108,8 +101,7 @@ const trainOnce = async ({ recipe, reward }, seed) => {
 for (const seed of flags.seeds.split(",").map(Number)) {
   for (const arm of setup.arms) {
     const name = `${arm.recipe.name.toLowerCase().replaceAll(/[^a-z]+/g, "-")}-${seed}`;
-    if (finished(name) === undefined) keep(name, await trainOnce(arm, seed));
-    told(name, finished(name));
+    told(name, await kept(name, () => trainOnce(arm, seed)));
   }
 }
 await model[Symbol.asyncDispose]();

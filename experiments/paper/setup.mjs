@@ -26,6 +26,9 @@ export const arms = [
 
 export const seeds = [1, 2, 3, 4, 5];
 
+/** What the pairs to be reinforced on are chosen from. */
+export const pool = { ...reinforce, pairs: 1280 };
+
 /** Like the stage of `reproduce:tiny`, but shorter, and with more updates for each batch: as the released script, 4 passes. */
 export const steps = 12;
 export const run = { ...reinforce.run, rolloutBatch: 32, samplesPerPrompt: 4, trainBatch: 32, passes: 2 };

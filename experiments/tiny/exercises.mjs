@@ -2,16 +2,7 @@
 // copies, then it argues. A fresh transformer that begins with critiques finds copying in none of its first 30,000; with a hundred words
 // to copy in each text it does within twelve thousand, and what it learns next is made of that.
 import { describeScene, SHAPES_TEMPLATE, shapesReasoning, shapesRecord } from "@r1reward/core/shapes";
-import { mixed } from "./styles.mjs";
-
-const shuffled = (items, below) => {
-  const all = [...items];
-  for (let i = all.length - 1; i > 0; i -= 1) {
-    const j = below(i + 1);
-    [all[i], all[j]] = [all[j], all[i]];
-  }
-  return all;
-};
+import { mixed, shuffled } from "./random.mjs";
 
 const asked = ({ question, answers: [first, second] }) =>
   SHAPES_TEMPLATE.replace("{question}", question).replace("{answer1}", first).replace("{answer2}", second);

@@ -41,18 +41,18 @@ export const copying = {
   critiques: 0,
   recalls: 40,
   exercises: 400_000,
-  steps: 600,
+  steps: 800,
   batch: 16,
   learningRate: 1.5e-3,
 };
 
 /** Stage 2, reading: it argues from the list. */
-export const reading = { ...copying, seed: 17, critiques: 80, recalls: 10, steps: 900 };
+export const reading = { ...copying, seed: 17, critiques: 80, recalls: 10, steps: 1100 };
 
 /** Stage 3, seeing: the vision tower learns words for what stands in each place; see words.mjs. */
 export const words = {
   seed: 9,
-  steps: 700,
+  steps: 1000,
   batch: 64,
   learningRate: 2e-3,
   maxPixels,
@@ -64,21 +64,21 @@ export const words = {
 export const coldStart = {
   seed: 12,
   pairs: 400_000,
-  steps: 800,
+  steps: 1500,
   batch: 16,
   learningRate: 1e-3,
-  evaluateEvery: 400,
+  evaluateEvery: 500,
   held: 64,
 };
 
 /** More of the same on other pairs, at full rate again: looking up takes longer than the form. */
-export const practice = { ...coldStart, seed: 15, steps: 500, learningRate: 8e-4, evaluateEvery: 250 };
-export const morePractice = { ...practice, seed: 18, steps: 1000, evaluateEvery: 500 };
+export const practice = { ...coldStart, seed: 15, steps: 2000, evaluateEvery: 1000 };
 
-/** Stage 5, StableReinforce with format, result and consistency rewards. */
+/** Stage 5, StableReinforce with format, result and consistency rewards, on those of `pairs` that it gets right in some of `draws` critiques. */
 export const reinforce = {
   seed: 13,
   pairs: 2560,
+  draws: 4,
   steps: 24,
   run: {
     learningRate: 1e-4,
@@ -119,11 +119,11 @@ export const critiqueExample =
     return { id: made.id, prompt: protocol.prompt(made.pair), reply: shapesReasoning(made, { phrasing: 0 }) };
   };
 
-/** Pairs to be reinforced on, drawn as the cold start's are. */
-export const reinforcePairs = () => {
+/** Pairs to be reinforced on are chosen from these, drawn as the cold start's are. */
+export const reinforcePairs = (count = reinforce.pairs) => {
   const style = trainingStyle(reinforce.seed);
   return Array.from(
-    { length: reinforce.pairs },
+    { length: count },
     (_, index) => shapesPair({ seed: reinforce.seed, index, style: style(index) }).pair,
   );
 };

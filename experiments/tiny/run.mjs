@@ -19,6 +19,8 @@ import { freshQwen, stageFolder } from "@r1reward/stablereinforce/node";
 import * as recipe from "./recipe.mjs";
 import { withInduction } from "./birth.mjs";
 import { exercise } from "./exercises.mjs";
+import { mixedPairs } from "./critiques.mjs";
+import { keptIn } from "./kept.mjs";
 import { learnWords } from "./words.mjs";
 
 const { values: flags } = parseArgs({
@@ -88,7 +90,7 @@ const sft = (stage, { steps, batch, learningRate, evaluateEvery, held }, { examp
   );
 
 const protocol = shapesProtocol;
-const { coldStart, practice, morePractice, reinforce, measure } = recipe;
+const { coldStart, practice, reinforce, measure } = recipe;
 const exercising = (stage, weights) =>
   sft(stage, recipe[stage], {
     examples: { length: recipe[stage].exercises, at: (index) => exercise(recipe[stage], index) },
@@ -118,18 +120,23 @@ const seeing = await timed("words", async () => {
 
 const critiques = ({ seed, pairs }) => ({ length: pairs, at: recipe.critiqueExample(protocol, seed) });
 const begun = await sft("cold-start", coldStart, { examples: critiques(coldStart), weights: seeing.weights });
-const practised = await sft("practice", practice, { examples: critiques(practice), weights: begun.weights });
-const started = await sft("more-practice", morePractice, {
-  examples: critiques(morePractice),
-  weights: practised.weights,
-});
+const started = await sft("practice", practice, { examples: critiques(practice), weights: begun.weights });
 
+const pool = recipe.reinforcePairs(scaled(reinforce.pairs, 24));
+const chosen = await keptIn(flags.out)("select", async () => {
+  const mixed = await mixedPairs(model, started.weights, { ...reinforce, pairs: pool });
+  console.log(`${mixed.length} of ${pool.length} pairs are neither always right nor always wrong`);
+  return mixed.length === 0 ? [...pool.keys()] : mixed; // none in a run of seconds, which only shows that all stages work
+});
 const reinforced = await timed("reinforce", () =>
   runRl({
     ...folderOf("reinforce"),
     saveEvery: 5,
     model,
-    prompts: promptsOf(recipe.reinforcePairs(), { protocol, order: "as-stored" }), // twins: the better one is first in half of them
+    prompts: promptsOf(
+      chosen.map((n) => pool[n]),
+      { protocol, order: "balanced", seed: reinforce.seed },
+    ),
     reward: r1Reward({ protocol, undecided: 0 }),
     recipe: presets.paper,
     weights: started.weights,

@@ -159,6 +159,12 @@ describe("critiques", () => {
           expect(finding).toContain(place);
           expect(finding.toLowerCase()).toContain(note.slice(0, -place.length - 1));
         }
+      } else if (kind === "size") {
+        // "larger is the red star" stands in the notes, and the same is the finding.
+        expect(said).toHaveLength(2);
+        expect(new Set(said.map((note) => note.split(" ")[0]))).toEqual(new Set(["larger", "smaller"]));
+        expect(said.map((note) => `The ${note}.`)).toContain(finding);
+        expect(finding).toContain(value);
       } else expect(said).toEqual([value]);
     }
   });

@@ -32,6 +32,9 @@ const clashing =
 
 const placed = (scene: Scene, wanted: Partial<Looks>) => theOne(scene, (shape) => matches(shape, wanted));
 
+/** What a critique calls them, whatever word the question has: what it is asked for can then be looked up among its notes. */
+const COMPARED: Readonly<Record<SizeName, string>> = { large: "larger", small: "smaller" };
+
 /** Which is larger, or smaller? */
 export const sizeKind: QuestionKind = {
   name: "size",
@@ -46,18 +49,15 @@ export const sizeKind: QuestionKind = {
     const [first, second] = shuffled(random, nouns) as [string, string];
     return {
       question: pick(random, [`Which is ${word}, ${first} or ${second}?`, `Is ${first} or ${second} ${word}?`]),
-      asks: `the ${word} of ${first} and ${second}`,
+      asks: `the ${COMPARED[asked]} of ${first} and ${second}`,
       values: nouns,
       say: (value) => ({ short: nouns[value], sentence: `${capital(nouns[value])} is ${word}.` }),
       compose(truth, scenery) {
         const sized = two.map((looks, at) => ({ ...looks, size: at === truth ? asked : unasked }));
         return { shapes: sized.map((looks) => drawLooks(scenery, level, looks)), clash: clashing(two) };
       },
-      note: noteWhere(
-        (shape) => shape.size === asked && clashing(two)(shape),
-        (shape) => nouns[matches(shape, two[0]) ? 0 : 1],
-      ),
-      finding: (_, truth) => `${capital(nouns[truth])} is ${word}.`,
+      note: noteWhere(clashing(two), (shape) => `${COMPARED[shape.size]} is ${nouns[matches(shape, two[0]) ? 0 : 1]}`),
+      finding: (_, truth) => `The ${COMPARED[asked]} is ${nouns[truth]}.`,
     };
   },
 };

@@ -16,6 +16,8 @@ export interface Chart {
   readonly lines: readonly Line[];
   /** Ends of the vertical axis; told from the points by default. */
   readonly range?: readonly [number, number] | undefined;
+  /** What the horizontal axis counts; `step` by default. */
+  readonly over?: string | undefined;
   /** A horizontal line with a name, e.g. chance. */
   readonly mark?: { readonly at: number; readonly name: string } | undefined;
 }
@@ -137,16 +139,21 @@ const lineOf = ({ points, band = [], dots }: Line, { x, y }: Frame, colour: stri
   return `${shade}${ends}<path d="${path}" fill="none" stroke="${colour}" stroke-width="1.8" stroke-linejoin="round"/>${marks.join("")}`;
 };
 
-const legendOf = (lines: readonly Line[]): string => {
-  if (lines.length < 2) return "";
-  let x: number = SIZE.left;
-  return lines
-    .map(({ name }, i) => {
-      const entry = `<text x="${x + 14}" y="${SIZE.height - 6}">${escapeText(name)}</text><rect x="${x}" y="${SIZE.height - 14}" width="10" height="10" rx="2" fill="${COLOURS[i % COLOURS.length]}"/>`;
-      x += 28 + name.length * 6.4;
-      return entry;
-    })
-    .join("");
+const LEGEND_ROW = 16;
+
+/** Names of the lines below the chart, in as many rows as they need. → their SVG, and the height of the rows after the first */
+const legendOf = (lines: readonly Line[]): { readonly svg: string; readonly more: number } => {
+  if (lines.length < 2) return { svg: "", more: 0 };
+  let [x, more]: [number, number] = [SIZE.left, 0];
+  const entries = lines.map(({ name }, i) => {
+    const width = 28 + name.length * 6.4;
+    if (x > SIZE.left && x + width > SIZE.width) [x, more] = [SIZE.left, more + LEGEND_ROW];
+    const y = SIZE.height - 6 + more;
+    const entry = `<text x="${x + 14}" y="${y}">${escapeText(name)}</text><rect x="${x}" y="${y - 8}" width="10" height="10" rx="2" fill="${COLOURS[i % COLOURS.length]}"/>`;
+    x += width;
+    return entry;
+  });
+  return { svg: entries.join(""), more };
 };
 
 const markOf = ({ mark }: Chart, { y }: Frame): string =>
@@ -163,10 +170,21 @@ export const drawChart = (chart: Chart): string => {
   const frame = frameOf(chart);
   const { width, height, left, top } = SIZE;
   const lines = chart.lines.map((line, i) => lineOf(line, frame, COLOURS[i % COLOURS.length] as string));
+  const legend = legendOf(chart.lines);
   const label = escapeText(`${chart.title}: ${chart.lines.map(({ name }) => name).join(", ")}`);
   return (
-    `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${label}">${gridOf(frame)}${markOf(chart, frame)}${lines.join("")}` +
-    `<text class="title" x="${left}" y="${top - 14}">${escapeText(chart.title)}</text>${legendOf(chart.lines)}` +
-    `<text class="quiet" x="${width - SIZE.right}" y="${height - SIZE.bottom + 30}" text-anchor="end">step</text></svg>`
+    `<svg viewBox="0 0 ${width} ${height + legend.more}" role="img" aria-label="${label}">${gridOf(frame)}${markOf(chart, frame)}${lines.join("")}` +
+    `<text class="title" x="${left}" y="${top - 14}">${escapeText(chart.title)}</text>${legend.svg}` +
+    `<text class="quiet" x="${width - SIZE.right}" y="${height - SIZE.bottom + 30}" text-anchor="end">${escapeText(chart.over ?? "step")}</text></svg>`
   );
 };
+
+const ALONE =
+  "<style>.grid{stroke:#ddd}.mark{stroke:#888;stroke-dasharray:4 3}.title{font-weight:bold}.quiet{fill:#777}</style>" +
+  '<rect width="100%" height="100%" fill="white"/>';
+
+/** A chart as an SVG file of its own, for pages that have no style for it: dark on white. */
+export const drawChartFile = (chart: Chart): string =>
+  drawChart(chart)
+    .replace("<svg ", `<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="11" width="720" `)
+    .replace(/>/, `>${ALONE}`) + "\n";

@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { drawChart, escapeText, renderHtml, renderMarkdown, shortNumber, type RunStory } from "./index.ts";
+import {
+  drawChart,
+  drawChartFile,
+  escapeText,
+  renderHtml,
+  renderMarkdown,
+  shortNumber,
+  type RunStory,
+} from "./index.ts";
 
 const story = (text: string): RunStory => ({
   name: text,
@@ -45,6 +53,32 @@ describe("charts", () => {
         );
       }),
     );
+  });
+
+  it("names of many lines take the rows they need, and nothing leaves the picture", () => {
+    const names = ["a", "without Pre-CLIP", "without filter", "without consistency", "StableReinforce", "b & c"];
+    const svg = drawChart({ title: "t", lines: names.map((name) => ({ name, points: [[1, 0]] })), over: "k" });
+    const height = Number(/viewBox="0 0 460 (\d+)"/.exec(svg)?.[1]);
+    const [rows, ends]: [Set<number>, number[]] = [new Set(), []];
+    for (const [, x, y, name] of svg.matchAll(/<text x="(\d[\d.]*)" y="(\d+)">([^<]+)<\/text>/g)) {
+      if (!names.includes(name!.replace("&amp;", "&"))) continue;
+      rows.add(Number(y));
+      ends.push(Number(x) + 6.4 * name!.length);
+    }
+    expect(ends).toHaveLength(names.length);
+    expect(Math.max(...ends)).toBeLessThan(460);
+    expect([...rows]).toEqual([234, 250]);
+    expect(height).toBe(256);
+    expect(svg).toContain(">k</text></svg>");
+  });
+
+  it("as a file: a whole SVG with its own colours", () => {
+    const chart = { title: "t", lines: [{ name: "a", points: [[1, 0]] as const }] };
+    const file = drawChartFile(chart);
+    expect(file).toMatch(
+      /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" [^>]*><style>[^<]*<\/style><rect [^>]*fill="white"\/>/,
+    );
+    expect(file.endsWith(drawChart(chart).replace(/^<svg[^>]*>/, "") + "\n")).toBe(true);
   });
 
   it("numbers are short", () => {
