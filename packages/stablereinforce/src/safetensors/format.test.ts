@@ -135,6 +135,21 @@ describe("conversions", () => {
     }
   });
 
+  it("judges every half and every bfloat16 pattern, wherever it stands", () => {
+    const widen = { F16: f16ToFloat32, BF16: bf16ToFloat32 };
+    for (const dtype of ["F16", "BF16"] as const) {
+      for (let pattern = 0; pattern < 65536; pattern++) {
+        const at = pattern % 5; // odd and even places; lengths 4 and 5; on a word's start and in its middle
+        const length = 4 + (at === 4 ? 1 : pattern & 1);
+        const data = new Uint16Array(new ArrayBuffer(2 * length + 2), 2 * (pattern & 1), length).fill(0x3bff);
+        data[at] = pattern;
+        const value = widen[dtype](data)[at];
+        expect(firstNonFinite({ dtype, shape: [length], data })).toBe(Number.isFinite(value) ? null : at);
+        expect(value).toBe(widen[dtype](Uint16Array.of(pattern))[0]);
+      }
+    }
+  });
+
   it("finds the first value that is not finite", () => {
     expect(firstNonFinite(f32(1, 2, NaN))).toBe(2);
     expect(firstNonFinite(f32(1, 2, 3))).toBeNull();
