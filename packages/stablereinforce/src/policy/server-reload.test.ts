@@ -85,7 +85,7 @@ describe("what servers are sent", () => {
 
 describe("what goes wrong", () => {
   const failure = async (options: { timeoutMs?: number } = {}): Promise<unknown> =>
-    sglangReload({ url, model: "m", ...options })(a, {}).catch((error: unknown) => error);
+    sglangReload({ url, model: "m", attempts: 2, waitMs: 5, ...options })(a, {}).catch((error: unknown) => error);
 
   it("names the address and what came back", async () => {
     answer = (_path, response) => response.writeHead(503).end("out of\n memory");
@@ -94,6 +94,26 @@ describe("what goes wrong", () => {
     expect(error).toMatchObject({ code: "R1_MODEL", status: 503, model: "m", message });
     answer = (_path, response) => response.end('{"success": false, "message": "no such folder"}');
     expect(String(await failure())).toContain("no such folder");
+  });
+
+  it("a server that is busy is asked again, one that says no is not", async () => {
+    const statuses = [503, 429, 500, 200];
+    answer = (_path, response) => response.writeHead(statuses[seen.length - 1]!).end("{}");
+    const reload = sglangReload({ url, model: "m", waitMs: 1 });
+    expect(await reload(a, {})).toBe("m");
+    expect(seen).toHaveLength(4);
+    for (const say of [
+      (response: ServerResponse) => response.writeHead(404).end("no such route"),
+      (response: ServerResponse) => response.end('{"success": false}'),
+    ]) {
+      seen = [];
+      answer = (_path, response) => say(response);
+      await expect(reload(a, {})).rejects.toMatchObject({ code: "R1_MODEL", retryable: false });
+      expect(seen).toHaveLength(1);
+    }
+    answer = (_path, response) => response.writeHead(503).end();
+    const waiting = sglangReload({ url, model: "m", waitMs: 60_000 })(a, { signal: AbortSignal.timeout(50) });
+    await expect(waiting).rejects.toMatchObject({ code: "R1_ABORTED" });
   });
 
   it("a server that is gone, that never answers, that sends elsewhere; an abort", async () => {

@@ -11,6 +11,10 @@ export interface ReloadServer {
   readonly apiKey?: string | undefined;
   /** Longest wait for one answer in milliseconds; 300,000 by default. */
   readonly timeoutMs?: number | undefined;
+  /** Tries, the first included, of a server that is busy or away (429, 5xx, no connection); 4 by default. */
+  readonly attempts?: number | undefined;
+  /** Milliseconds to wait before the second try, twice as many before each further one; 1,000 by default. */
+  readonly waitMs?: number | undefined;
 }
 
 /** Weights in a folder. */
@@ -48,17 +52,20 @@ const refused = (text: string): boolean => {
   }
 };
 
+/** Nobody is asked again who said no. */
+const isBusy = (status: number | undefined): boolean => status === undefined || status === 429 || status >= 500;
+
 /**
- * Posts JSON to an address and takes every answer below 300 for a success, unless it says `success: false`.
+ * Posts JSON to an address once and takes every answer below 300 for a success, unless it says `success: false`.
  * @throws ModelError naming the address and what came back; AbortError
  */
-const postTo = async (
+const postOnce = async (
   url: string,
   body: JsonValue,
   { model, apiKey, timeoutMs = TIMEOUT_MS, signal }: Omit<ReloadServer, "url"> & CallOptions,
 ): Promise<void> => {
   const failed = (problem: string, status?: number, cause?: unknown): ModelError =>
-    new ModelError(`POST ${url}: expected the weights to be loaded, ${problem}`, { model, status, retryable: true }, { cause }); // prettier-ignore
+    new ModelError(`POST ${url}: expected the weights to be loaded, ${problem}`, { model, status, retryable: isBusy(status) }, { cause }); // prettier-ignore
   const limit = AbortSignal.timeout(timeoutMs);
   const headers = {
     "content-type": "application/json",
@@ -75,6 +82,31 @@ const postTo = async (
     if (limit.aborted) throw failed(`got no answer within ${timeoutMs / 1000} s`, undefined, cause);
     const { cause: inner } = cause as Error; // fetch hides the reason behind "fetch failed"
     throw failed(`the server cannot be reached: ${messageOf(inner ?? cause)}`, undefined, cause);
+  }
+};
+
+const pause = (ms: number, signal: AbortSignal | undefined): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener("abort", done);
+  });
+
+/** Posts until the server takes it: loading the same folder twice does no harm. @throws as `postOnce`, after the last try */
+const postTo = async (url: string, body: JsonValue, server: Omit<ReloadServer, "url"> & CallOptions): Promise<void> => {
+  const { attempts = 4, waitMs = 1000, signal } = server;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await postOnce(url, body, server);
+    } catch (error) {
+      if (attempt >= attempts || !(error instanceof ModelError && error.retryable)) throw error;
+      await pause(waitMs * 2 ** (attempt - 1), signal);
+      throwIfAborted(signal);
+    }
   }
 };
 
