@@ -1,5 +1,5 @@
 /** `serve` as a trainer meets it: siblings one by one over HTTP, then Ctrl-C. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startFaultServer } from "@r1reward/core/testing";
@@ -48,6 +48,24 @@ describe("serve", () => {
     const run = await r1reward(["serve", "-u", judge.url, "-m", "m", "--host", "0.0.0.0", "--port", "0"]);
     expect(run.code).toBe(2);
     expect(run.stderr).toMatch(/auth: expected tokens/);
+  });
+
+  it("has its state folder to itself; what a killed server left is taken over", async () => {
+    const state = join(await mkdtemp(join(tmpdir(), "r1reward-state-")), "state");
+    const flags = ["serve", "-j", "baseline:longer", "--port", "0", "--state", state];
+    const { child, ended } = start(flags);
+    await urlIn(child.stderr!);
+    const second = await r1reward(flags);
+    expect(second.code).not.toBe(0);
+    expect(second.stderr).toMatch(new RegExp(`groups\\.jsonl: process ${child.pid} on .* choose another --state`));
+    child.kill("SIGKILL");
+    await ended;
+    const third = start(flags);
+    await urlIn(third.child.stderr!);
+    third.child.kill("SIGINT");
+    expect((await third.ended).code).toBe(0);
+    expect(await readdir(state)).toEqual(["groups.jsonl"]);
+    await rm(join(state, ".."), { recursive: true });
   });
 
   it("shows the judge images that only the dataset knows, by prompt, label and id", async () => {

@@ -1,5 +1,7 @@
 /** `r1reward serve`: the reward server in front of a judge, for RLHF frameworks. */
 import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { schedules, type SchedulePreset } from "@r1reward/core";
 import { Command, Option } from "commander";
 import pc from "picocolors";
@@ -7,6 +9,7 @@ import { describeDataset, fieldsFrom, openDataset } from "../dataset-index.ts";
 import { interruptible } from "../interrupt.ts";
 import { openJudge } from "../judging.ts";
 import { addJudgeFlags, collect, flagError, wholeNumber, type JudgeFlags } from "../options.ts";
+import { lockOutput } from "../output/lock.ts";
 
 type Flags = JudgeFlags & {
   readonly host: string;
@@ -42,10 +45,18 @@ const spreadFrom = (text: string): number => {
 
 const log = (mark: string, text: string): void => void process.stderr.write(`${mark} ${text}\n`);
 
+/** Two servers on one folder would each throw out the other's groups. */
+const lockState = async (folder: string | undefined): Promise<AsyncDisposable | undefined> => {
+  if (folder === undefined) return undefined;
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch(() => undefined); // the server says why it cannot be used
+  return lockOutput(join(folder, "groups.jsonl"), "--state");
+};
+
 const serve = async (flags: Flags, signal: AbortSignal): Promise<void> => {
   const { serveRewards } = await import("@r1reward/adapters/serve"); // only this command needs it
   const dataset = await datasetFrom(flags, signal);
   if (dataset !== undefined) log(pc.green("ok"), `${flags.dataset ?? ""}: ${describeDataset(dataset.stats)}`);
+  await using _state = await lockState(flags.state);
   await using opened = await openJudge(flags, signal);
   const tokens = tokensFrom(process.env);
   await using server = await serveRewards({

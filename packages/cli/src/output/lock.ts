@@ -70,10 +70,15 @@ const lives = (pid: number): boolean => {
  */
 const isStale = ({ pid, host }: Holder): boolean => host === hostname() && (pid === process.pid || !lives(pid));
 
-const refused = (path: string, lock: string, holder: Holder | null): OutputError => {
-  const who = holder === null ? "something" : `process ${holder.pid} on ${holder.host}, since ${holder.since},`;
-  return new OutputError(`${path}: ${who} is writing it; wait, or choose another --out (if nobody is, remove ${lock})`);
-};
+type Refused = (lock: string, holder: Holder | null) => OutputError;
+
+const refusing =
+  (path: string, flag: string): Refused =>
+  (lock, holder) => {
+    const who = holder === null ? "something" : `process ${holder.pid} on ${holder.host}, since ${holder.since},`;
+    const way = `wait, or choose another ${flag} (if nobody is, remove ${lock})`;
+    return new OutputError(`${path}: ${who} is writing it; ${way}`);
+  };
 
 /** Puts a whole lock in its place, or tells that there is one: readers never see half of one. */
 const place = async (lock: string, text: string, token: string): Promise<boolean> => {
@@ -108,7 +113,7 @@ const takeAway = async (lock: string, stale: string, token: string): Promise<voi
 
 const TRIES = 3;
 
-const take = async (path: string, lock: string, mine: Holder): Promise<string> => {
+const take = async (lock: string, mine: Holder, refused: Refused): Promise<string> => {
   const text = `${JSON.stringify(mine)}\n`;
   for (let left = TRIES; ; left--) {
     if (await place(lock, text, mine.token)) return text;
@@ -117,7 +122,7 @@ const take = async (path: string, lock: string, mine: Holder): Promise<string> =
       throw error;
     });
     const holder = found === null ? null : holderOf(found);
-    if (left === 1 || (found !== null && (holder === null || !isStale(holder)))) throw refused(path, lock, holder);
+    if (left === 1 || (found !== null && (holder === null || !isStale(holder)))) throw refused(lock, holder);
     if (found !== null) await takeAway(lock, found, mine.token);
   }
 };
@@ -126,16 +131,18 @@ const NOTHING: AsyncDisposable = { [Symbol.asyncDispose]: () => Promise.resolve(
 
 /**
  * Makes this process the one writer of a file, until it is disposed of or the process ends. Devices and pipes have no lock.
+ * `flag` is the one that names the file, for the message.
  * @throws OutputError naming the file and the process that writes it, or why there can be no lock
  */
-export const lockOutput = async (path: string): Promise<AsyncDisposable> => {
+export const lockOutput = async (path: string, flag = "--out"): Promise<AsyncDisposable> => {
+  const refused = refusing(path, flag);
   const mine: Holder = { pid: process.pid, host: hostname(), since: new Date().toISOString(), token: randomUUID() };
   const lock = await lockOf(path);
   if (lock === null) return NOTHING;
-  if (held.has(lock)) throw refused(path, lock, mine);
+  if (held.has(lock)) throw refused(lock, mine);
   held.add(lock);
   try {
-    const text = await take(path, lock, mine);
+    const text = await take(lock, mine, refused);
     const release = (): void => {
       process.removeListener("exit", release);
       held.delete(lock);
