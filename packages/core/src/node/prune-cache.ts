@@ -61,10 +61,15 @@ const entryAt = async (path: string): Promise<Entry | undefined> => {
 
 const isFolder = async (path: string): Promise<boolean> => (await lstat(path).catch(gone))?.isDirectory() === true;
 
-async function* entriesOf(root: string, signal: AbortSignal | undefined): AsyncGenerator<Entry, void> {
+/** The folders that entries lie in. Links are not followed. */
+async function* shardsOf(root: string): AsyncGenerator<readonly [shard: string, folder: string], void> {
   for (const shard of (await readdir(root)).filter((name) => SHARD.test(name))) {
-    const folder = join(root, shard);
-    if (!(await isFolder(folder))) continue; // links are not followed
+    if (await isFolder(join(root, shard))) yield [shard, join(root, shard)];
+  }
+}
+
+async function* entriesOf(root: string, signal: AbortSignal | undefined): AsyncGenerator<Entry, void> {
+  for await (const [shard, folder] of shardsOf(root)) {
     for (const name of (await readdir(folder).catch(gone)) ?? []) {
       throwIfAborted(signal);
       if (!ENTRY.test(name) || !name.startsWith(shard)) continue;
@@ -160,7 +165,5 @@ export const pruneDiskCache = (folder: string, options: PruneOptions): Promise<P
 
 /** What killed writers left behind an hour ago or earlier. */
 const sweepAll = async (root: string): Promise<void> => {
-  for (const shard of (await readdir(root)).filter((name) => SHARD.test(name))) {
-    if (await isFolder(join(root, shard))) await sweepTemporary(join(root, shard)).catch(gone);
-  }
+  for await (const [, folder] of shardsOf(root)) await sweepTemporary(folder).catch(gone);
 };
