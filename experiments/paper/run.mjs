@@ -1,23 +1,25 @@
 // npm run reproduce:paper: the paper's ablation on the small judge, from the cold start of reproduce:tiny.
-//   node experiments/paper/run.mjs [--from runs/tiny] [--out docs/experiments/paper] [--seeds 1,2,3,4,5] [--steps 12] [--threads 2]
+//   node experiments/paper/run.mjs [--from runs/tiny] [--work runs/paper] [--out docs/experiments/paper] [--seeds 1,2,3,4,5] [--steps 12] [--threads 2]
 // Every run that is finished is kept in `--out` and not made again: stop it when you like. The page: node experiments/paper/page.mjs
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { createEngine, loadCheckpoint, promptsOf, trainStableReinforce } from "@r1reward/stablereinforce";
+import { createEngine, loadCheckpoint, promptsOf, runSft, trainStableReinforce } from "@r1reward/stablereinforce";
 import { freshQwen, stageFolder } from "@r1reward/stablereinforce/node";
-import { shapesProtocol } from "@r1reward/core/shapes";
+import { shapesPair, shapesProtocol } from "@r1reward/core/shapes";
 import * as tiny from "../tiny/recipe.mjs";
-import { mixedPairs, onEngine } from "../tiny/critiques.mjs";
+import { onEngine } from "../tiny/critiques.mjs";
 import { keptIn } from "../tiny/kept.mjs";
-import { mixed, shuffled } from "../tiny/random.mjs";
+import { trainingStyle } from "../tiny/styles.mjs";
 import { measureJudge } from "./measure.mjs";
 import * as setup from "./setup.mjs";
+import { teacherExample } from "./teacher.mjs";
 
 const { values: flags } = parseArgs({
   options: {
     from: { type: "string", default: "runs/tiny" },
+    work: { type: "string", default: "runs/paper" },
     out: { type: "string", default: fileURLToPath(new URL("../../docs/experiments/paper", import.meta.url)) },
     seeds: { type: "string", default: setup.seeds.join(",") },
     steps: { type: "string", default: String(setup.steps) },
@@ -34,7 +36,18 @@ const engine = await createEngine({ threads: Number(flags.threads) });
 const model = freshQwen({ engine, ...tiny.model, texts: tiny.texts(), maxBatch: 128 });
 const begun = await loadCheckpoint(stageFolder(join(flags.from, "cold-start")).store);
 if (begun === null) throw new Error(`${flags.from}: expected the cold start of \`npm run reproduce:tiny\`, found none`);
-const coldStart = begun.snapshot.weights;
+
+const { weights: coldStart } = await runSft({
+  ...stageFolder(flags.work),
+  saveEvery: 100,
+  keep: 1,
+  model,
+  examples: { length: setup.teacher.pairs, at: teacherExample(setup.teacher) },
+  weights: begun.snapshot.weights,
+  seed: tiny.seed,
+  steps: setup.teacher.steps,
+  run: { ...setup.teacher, adam: tiny.adam, warmup: 0.1, finalLearningRate: 0.05 },
+});
 
 const kept = keptIn(flags.out);
 const digits = (x) => (typeof x === "number" && Number.isFinite(x) ? Number(x.toPrecision(5)) : null);
@@ -53,17 +66,14 @@ const coldJudge = await kept("cold-start", async () => {
 });
 told("cold start", coldJudge);
 
-/** Pairs that the cold start gets right in some of its critiques and wrong in others. */
-const pool = tiny.reinforcePairs(setup.pool.pairs);
-const chosen = await kept("select", () => mixedPairs(model, coldStart, { ...setup.pool, pairs: pool }));
-
-/** Each seed draws its own of them; the arms of a seed share them. */
+/** Each seed has pairs of its own; the arms of a seed share them. */
 const promptsFor = (seed) => {
-  const some = shuffled(chosen, mixed(seed, 0)).slice(0, steps * setup.run.rolloutBatch);
-  return promptsOf(
-    some.map((n) => pool[n]),
-    { protocol: shapesProtocol, seed },
+  const style = trainingStyle(100 + seed);
+  const pairs = Array.from(
+    { length: steps * setup.run.rolloutBatch },
+    (_, index) => shapesPair({ seed: 100 + seed, index, style: style(index) }).pair,
   );
+  return promptsOf(pairs, { protocol: shapesProtocol, seed });
 };
 
 const FIELDS = ["loss", "klOld", "entropy", "ratioMax", "preClipped", "clipped", "filtered", "zeroSpread", "gradNorm"];
@@ -87,6 +97,7 @@ const trainOnce = async ({ recipe, reward }, seed) => {
     steps,
     weights: coldStart,
     nonFinite: "apply",
+    microBatch: 32,
   });
   for await (const report of training) {
     rows.push(rowOf(report));

@@ -26,12 +26,12 @@ export const arms = [
 
 export const seeds = [1, 2, 3, 4, 5];
 
-/** What the pairs to be reinforced on are chosen from. */
-export const pool = { ...reinforce, pairs: 1280 };
+/** What the cold start of `reproduce:tiny` goes on to learn from, before it is reinforced; see teacher.mjs. */
+export const teacher = { seed: 22, contradicting: 25, pairs: 100_000, steps: 200, batch: 16, learningRate: 5e-4 };
 
-/** Like the stage of `reproduce:tiny`, but shorter, and with more updates for each batch: as the released script, 4 passes. */
-export const steps = 12;
-export const run = { ...reinforce.run, rolloutBatch: 32, samplesPerPrompt: 4, trainBatch: 32, passes: 2 };
+/** Like the stage of `reproduce:tiny`, with smaller batches and more updates. */
+export const steps = 16;
+export const run = { ...reinforce.run, rolloutBatch: 32, samplesPerPrompt: 4, trainBatch: 64 };
 
 /** Pairs of the test split that no stage has seen: judged greedily in both orders, and `votes` times in one order at temperature 1. */
 export const measured = { seed: 21, pairs: 150, voted: 60, votes: 15 };

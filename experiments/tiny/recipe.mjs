@@ -80,8 +80,9 @@ export const reinforce = {
   pairs: 2560,
   draws: 4,
   steps: 24,
+  microBatch: 32,
   run: {
-    learningRate: 1e-4,
+    learningRate: 3e-5,
     rolloutBatch: 64,
     samplesPerPrompt: 4,
     trainBatch: 128,
@@ -96,7 +97,7 @@ export const reinforce = {
 export const adam = { beta1: 0.9, beta2: 0.98, weightDecay: 0.01 };
 
 /** What is measured: scenes that no stage has seen. */
-export const measure = { seed: 14, pairs: 200, votePairs: 60, votes: [5, 15], maxTokens: 176 };
+export const measure = { seed: 14, pairs: 1000, votePairs: 200, votes: [5, 15], maxTokens: 176 };
 
 /** What the vocabulary is learnt from. */
 export function* texts() {

@@ -142,6 +142,7 @@ const reinforced = await timed("reinforce", () =>
     weights: started.weights,
     seed: recipe.seed,
     steps: scaled(reinforce.steps, 2),
+    microBatch: reinforce.microBatch,
     run: { ...reinforce.run, adam: recipe.adam },
   }),
 );
@@ -167,12 +168,12 @@ const measured = async (name, weights, style, options = {}) => {
   const shown = `${told.accuracy?.toFixed(4)} [${told.interval95?.map((x) => x.toFixed(3)).join(", ")}]`;
   console.log(`${name}: ${shown} in both orders, one critique ${told.averageAccuracy?.toFixed(4)}, n ${count}`);
 };
-await measured("cold start", started.weights, "plain");
+await measured("practised", started.weights, "plain");
 await measured("reinforced", reinforced.weights, "plain");
-await measured("cold start, drawn differently", started.weights, "ood");
+await measured("practised, drawn differently", started.weights, "ood");
 await measured("reinforced, drawn differently", reinforced.weights, "ood");
 for (const votes of [1, ...measure.votes]) {
-  await measured(`reinforced, ${votes} votes at temperature 1`, reinforced.weights, "plain", { votes, temperature: 1 });
+  await measured(`practised, ${votes} votes at temperature 1`, started.weights, "plain", { votes, temperature: 1 });
 }
 
 writeFileSync(join(flags.out, "results.json"), `${JSON.stringify({ parameters, times, results }, null, 2)}\n`);
