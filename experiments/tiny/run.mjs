@@ -148,8 +148,8 @@ const reinforced = await timed("reinforce", () =>
 );
 
 const kept = { dtype: "F16", overwrite: true };
-await model.save(join(flags.out, "model"), started.weights, kept); // what ships: reinforcing did not make it better yet
-await model.save(join(flags.out, "model-reinforced"), reinforced.weights, kept);
+await model.save(join(flags.out, "model-before"), started.weights, kept);
+await model.save(join(flags.out, "model"), reinforced.weights, kept); // what ships
 
 const results = {};
 const measured = async (name, weights, style, options = {}) => {
@@ -173,7 +173,7 @@ await measured("reinforced", reinforced.weights, "plain");
 await measured("practised, drawn differently", started.weights, "ood");
 await measured("reinforced, drawn differently", reinforced.weights, "ood");
 for (const votes of [1, ...measure.votes]) {
-  await measured(`practised, ${votes} votes at temperature 1`, started.weights, "plain", { votes, temperature: 1 });
+  await measured(`reinforced, ${votes} votes at temperature 1`, reinforced.weights, "plain", { votes, temperature: 1 });
 }
 
 writeFileSync(join(flags.out, "results.json"), `${JSON.stringify({ parameters, times, results }, null, 2)}\n`);
