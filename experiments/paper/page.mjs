@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { drawChart, drawChartFile } from "@r1reward/stablereinforce";
-import { arms } from "./setup.mjs";
+import { settings } from "./setup.mjs";
 
 const { values: flags } = parseArgs({
   options: {
@@ -16,10 +16,14 @@ const all = readdirSync(flags.out)
   .filter((name) => name.endsWith(".json"))
   .map((name) => JSON.parse(readFileSync(join(flags.out, name), "utf8")));
 const coldStart = all.find(({ arm }) => arm === "cold start");
-const runs = arms.map(({ recipe: { name } }) => ({
-  name,
-  seeds: all.filter(({ arm }) => arm === name).sort((a, b) => a.seed - b.seed),
-}));
+/** A setting's arms that were run, with their seeds in order. */
+const runsOf = ({ name: setting, full, unbounded, others }) =>
+  [...unbounded, ...others, full]
+    .map(({ recipe: { name } }) => ({
+      name,
+      seeds: all.filter((run) => run.setting === setting && run.arm === name).sort((a, b) => a.seed - b.seed),
+    }))
+    .filter(({ seeds }) => seeds.length > 0);
 
 const mean = (xs) => xs.reduce((sum, x) => sum + x, 0) / xs.length;
 /** Quantiles 0.975 of Student's t with 1, 2, … degrees of freedom. */
@@ -43,19 +47,17 @@ const COLUMNS = [
   ["thought and answer agree, %", ({ agreement }) => agreement, percent],
   ["tokens", ({ length }) => length, (x) => x.toFixed(1)],
 ];
-const rowsOf = (only = COLUMNS) =>
-  [{ name: "cold start", seeds: [coldStart] }, ...runs]
-    .filter(({ seeds }) => seeds.length > 0)
-    .map(({ name, seeds }) => [
-      name,
-      String(name === "cold start" ? "" : seeds.length),
-      ...only.map(([, of, show]) =>
-        spread(
-          seeds.map(({ measured }) => of(measured)).filter((x) => x !== null),
-          show,
-        ),
+const rowsOf = (runs) =>
+  [{ name: "cold start", seeds: [coldStart] }, ...runs].map(({ name, seeds }) => [
+    name,
+    String(name === "cold start" ? "" : seeds.length),
+    ...COLUMNS.map(([, of, show]) =>
+      spread(
+        seeds.map(({ measured }) => of(measured)).filter((x) => x !== null),
+        show,
       ),
-    ]);
+    ),
+  ]);
 const HEAD = ["", "seeds", ...COLUMNS.map(([title]) => title)];
 
 /** A curve over what all seeds have, with the interval around it. */
@@ -66,33 +68,40 @@ const curve = (name, series) => {
   const band = at.map((xs, i) => [i + 1, mean(xs) - half(xs), mean(xs) + half(xs)]);
   return { name, points, band: series.length > 1 ? band : undefined };
 };
-const overSteps = (field) =>
-  runs
-    .filter(({ seeds }) => seeds.length > 0)
-    .map(({ name, seeds }) =>
-      curve(
-        name,
-        seeds.map(({ rows }) => rows.map((row) => row[field])),
-      ),
-    );
-const full = runs.find(({ name }) => name === "StableReinforce").seeds;
-const overVotes = (field) => [
-  curve("cold start", [coldStart.measured[field]]),
-  ...(full.length === 0
+const overSteps = (runs, field) =>
+  runs.map(({ name, seeds }) =>
+    curve(
+      name,
+      seeds.map(({ rows }) => rows.map((row) => row[field])),
+    ),
+  );
+const [gentle, rough] = settings.map(runsOf);
+const full = gentle.find(({ name }) => name === "StableReinforce")?.seeds ?? [];
+const measuredBy = (name, seeds, field) =>
+  seeds.length === 0
     ? []
     : [
         curve(
-          "StableReinforce",
-          full.map(({ measured }) => measured[field]),
+          name,
+          seeds.map(({ measured }) => measured[field]),
         ),
-      ]),
+      ];
+const overVotes = (field) => [
+  ...measuredBy("cold start", [coldStart], field),
+  ...measuredBy("StableReinforce", full, field),
 ];
 const charts = {
-  reward: { title: "Mean reward of a batch (0 to 2)", lines: overSteps("reward") },
-  length: { title: "Tokens per reply", lines: overSteps("length") },
+  reward: { title: "Gentle: mean reward of a batch", lines: overSteps(gentle, "reward") },
+  "rough-reward": { title: "Rough: mean reward of a batch", lines: overSteps(rough, "reward") },
+  "rough-gradient": { title: "Rough: norm of the gradient", lines: overSteps(rough, "gradNorm") },
+  "rough-length": { title: "Rough: tokens per reply", lines: overSteps(rough, "length") },
   votes: { title: "Right by the majority of k votes", over: "k", lines: overVotes("votes") },
   pass: { title: "At least one right among k (pass@k)", over: "k", lines: overVotes("passAtK") },
 };
+const tables = [
+  ["Gentle: learning rate 1e-4, two updates a step, 16 steps", rowsOf(gentle)],
+  ["Rough: learning rate 3e-4, four updates a step, 10 steps", rowsOf(rough)],
+];
 
 const STYLE = `:root{--ink:#222;--line:#ddd}body{font:15px/1.5 sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:var(--ink)}
 svg{width:100%;max-width:480px;font:11px sans-serif}svg .grid{stroke:var(--line)}svg .mark{stroke:#888;stroke-dasharray:4 3}svg text{fill:var(--ink)}svg .title{font-weight:bold}svg .quiet{fill:#777}
@@ -101,12 +110,12 @@ const cells = (tag, row) => `<tr>${row.map((cell) => `<${tag}>${cell}</${tag}>`)
 const html = `<!doctype html><html lang="en"><meta charset="utf-8"><title>The paper's ablation on a small judge</title><style>${STYLE}</style>
 <h1>The paper's ablation on a small judge</h1>
 <p>Mean and 95 % interval (Student's t) over seeds; the cold start is the same for all. Bands in the charts are the same intervals.</p>
-<table>${cells("th", HEAD)}${rowsOf()
-  .map((row) => cells("td", row))
-  .join("")}</table>
+${tables.map(([title, rows]) => `<h2>${title}</h2><table>${cells("th", HEAD)}${rows.map((row) => cells("td", row)).join("")}</table>`).join("")}
 <div class="charts">${Object.values(charts).map(drawChart).join("")}</div></html>
 `;
 writeFileSync(join(flags.out, "report.html"), html);
 for (const [name, chart] of Object.entries(charts)) writeFileSync(join(flags.out, `${name}.svg`), drawChartFile(chart));
-console.log(`| ${HEAD.join(" | ")} |\n|${"---|".repeat(HEAD.length)}`);
-for (const row of rowsOf()) console.log(`| ${row.join(" | ")} |`);
+for (const [title, rows] of tables) {
+  console.log(`\n${title}\n\n| ${HEAD.join(" | ")} |\n|${"---|".repeat(HEAD.length)}`);
+  for (const row of rows) console.log(`| ${row.join(" | ")} |`);
+}

@@ -1,5 +1,5 @@
 // npm run reproduce:paper: the paper's ablation on the small judge, from the cold start of reproduce:tiny.
-//   node experiments/paper/run.mjs [--from runs/tiny] [--work runs/paper] [--out docs/experiments/paper] [--seeds 1,2,3,4,5] [--steps 12] [--threads 2]
+//   node experiments/paper/run.mjs [--from runs/tiny] [--work runs/paper] [--out docs/experiments/paper] [--seeds 1,2,3,4,5] [--steps n] [--threads 2]
 // Every run that is finished is kept in `--out` and not made again: stop it when you like. The page: node experiments/paper/page.mjs
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -22,12 +22,11 @@ const { values: flags } = parseArgs({
     work: { type: "string", default: "runs/paper" },
     out: { type: "string", default: fileURLToPath(new URL("../../docs/experiments/paper", import.meta.url)) },
     seeds: { type: "string", default: setup.seeds.join(",") },
-    steps: { type: "string", default: String(setup.steps) },
+    steps: { type: "string" },
     threads: { type: "string", default: "2" },
     quick: { type: "boolean", default: false },
   },
 });
-const steps = Number(flags.steps);
 /** `--quick` shows that every part works, and measures next to nothing. */
 const measured = { ...setup.measured, ...(flags.quick ? { pairs: 4, voted: 2 } : {}) };
 mkdirSync(flags.out, { recursive: true });
@@ -67,10 +66,10 @@ const coldJudge = await kept("cold-start", async () => {
 told("cold start", coldJudge);
 
 /** Each seed has pairs of its own; the arms of a seed share them. */
-const promptsFor = (seed) => {
+const promptsFor = (seed, count) => {
   const style = trainingStyle(100 + seed);
   const pairs = Array.from(
-    { length: steps * setup.run.rolloutBatch },
+    { length: count },
     (_, index) => shapesPair({ seed: 100 + seed, index, style: style(index) }).pair,
   );
   return promptsOf(pairs, { protocol: shapesProtocol, seed });
@@ -84,15 +83,15 @@ const rowOf = (report) => ({
   ...Object.fromEntries(FIELDS.map((name) => [name, digits(report[name])])),
 });
 
-const trainOnce = async ({ recipe, reward }, seed) => {
+const trainOnce = async ({ recipe, reward }, seed, { name, run, steps }) => {
   const began = performance.now();
   const rows = [];
   const training = trainStableReinforce({
     policy: model.policy,
-    prompts: promptsFor(seed),
+    prompts: promptsFor(seed, steps * run.rolloutBatch),
     reward,
     recipe,
-    run: { ...setup.run, adam: tiny.adam },
+    run: { ...run, adam: tiny.adam },
     seed,
     steps,
     weights: coldStart,
@@ -101,18 +100,35 @@ const trainOnce = async ({ recipe, reward }, seed) => {
   });
   for await (const report of training) {
     rows.push(rowOf(report));
-    process.stderr.write(`\r${recipe.name}, seed ${seed}: step ${report.step} of ${steps}  `);
+    process.stderr.write(`\r${name}, ${recipe.name}, seed ${seed}: step ${report.step} of ${steps}  `);
     if (report.step < steps) continue;
     const found = rounded(await measureJudge(model, report.params(), measured));
-    return { arm: recipe.name, seed, seconds: digits((performance.now() - began) / 1000), rows, measured: found };
+    const seconds = digits((performance.now() - began) / 1000);
+    return { setting: name, arm: recipe.name, seed, seconds, rows, measured: found };
   }
   throw new Error(`${recipe.name}, seed ${seed}: ended early`);
 };
 
-for (const seed of flags.seeds.split(",").map(Number)) {
-  for (const arm of setup.arms) {
-    const name = `${arm.recipe.name.toLowerCase().replaceAll(/[^a-z]+/g, "-")}-${seed}`;
-    told(name, await kept(name, () => trainOnce(arm, seed)));
+/** Did Pre-CLIP or the filter ever change anything? */
+const acted = ({ rows }) => rows.some(({ preClipped, filtered }) => preClipped !== 0 || filtered !== 0);
+
+const arm = async (setting, { arm, seed, make }) => {
+  const name = `${setting.name}-${arm.recipe.name.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`;
+  const made = await kept(`${name.replace(/-$/, "")}-${seed}`, make);
+  told(`${setting.name}, ${arm.recipe.name}, seed ${seed}`, made);
+  return made;
+};
+
+for (const given of setup.settings) {
+  const setting = { ...given, steps: flags.steps === undefined ? given.steps : Number(flags.steps) };
+  for (const seed of flags.seeds.split(",").map(Number)) {
+    const { full, unbounded, others } = setting;
+    const whole = await arm(setting, { arm: full, seed, make: () => trainOnce(full, seed, setting) });
+    for (const one of others) await arm(setting, { arm: one, seed, make: () => trainOnce(one, seed, setting) });
+    const same = (one) => ({ ...whole, arm: one.recipe.name, sameAs: full.recipe.name, seconds: null });
+    for (const one of unbounded) {
+      await arm(setting, { arm: one, seed, make: () => (acted(whole) ? trainOnce(one, seed, setting) : same(one)) });
+    }
   }
 }
 await model[Symbol.asyncDispose]();
