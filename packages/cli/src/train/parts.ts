@@ -41,8 +41,8 @@ export const protocolOf = (config: RunConfig): JudgeProtocol => PROTOCOLS[config
 
 /** The engine of a run. @throws EngineError when there is no such runtime */
 export const openEngine = ({ engine }: RunConfig): Promise<Engine> => {
-  const { runtime, provider, precision, threads } = engine;
-  return createEngine({ runtime, provider, precision, threads: threads ?? undefined });
+  const { runtime, provider, precision, threads, arena } = engine;
+  return createEngine({ runtime, provider, precision, arena, threads: threads ?? undefined });
 };
 
 /** Everything a policy may read or write about these pairs. */

@@ -41,7 +41,8 @@ export const startRuntime = async (name: RuntimeName, options: EngineOptions = {
     if (precision === "bfloat16" && provider !== "cuda") {
       throw new EngineError(`bfloat16 needs provider cuda, got ${provider}`, { reason: "no-provider" });
     }
-    const asked = { provider, threads: options.threads, precision, spin: options.spin ?? false };
+    const { threads, spin = false, arena = true } = options;
+    const asked = { provider, threads, precision, spin, arena };
     const runtime = name === "onnx-node" ? await loadOnnxNode(asked) : await loadOnnxWeb(asked);
     try {
       await probe(runtime);

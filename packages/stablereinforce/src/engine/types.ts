@@ -87,6 +87,11 @@ export interface EngineOptions {
    * 1.5 to 2 times slower. True suits a machine that does nothing else.
    */
   readonly spin?: boolean | undefined;
+  /**
+   * Does each graph of `onnx-node` keep the memory that it worked with? True by default: steps are 15 to 25 % faster. False gives it back
+   * after every run: where batches come in many lengths, and so in many graphs, the peak is less than half.
+   */
+  readonly arena?: boolean | undefined;
 }
 
 /** A runtime that works, and what can be done with it. */

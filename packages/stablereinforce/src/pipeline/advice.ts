@@ -6,8 +6,8 @@ import { EngineError, isEngineError } from "../engine/errors.ts";
 const ALLOCATION = /array buffer allocation failed|invalid (typed )?array (buffer )?length|out of memory/i;
 
 const WHAT_TO_LOWER: Readonly<Record<"sft" | "rl" | "evaluation", string>> = {
-  sft: "lower sft.batch, data.maxPixels or the longest reply; train with model.lora, or set model.checkpoint: true",
-  rl: "lower rl.trainBatch, rl.maxTokens, data.maxPixels or engine.maxBatch; train with model.lora, or set model.checkpoint: true",
+  sft: "set engine.arena: false; lower sft.microBatch, data.maxPixels or the longest reply; train with model.lora, or set model.checkpoint: true",
+  rl: "set engine.arena: false; lower rl.microBatch, rl.maxTokens, data.maxPixels or engine.maxBatch; train with model.lora, or set model.checkpoint: true",
   evaluation: "lower evaluation.batch, evaluation.maxTokens or data.maxPixels",
 };
 

@@ -289,10 +289,10 @@ describe("out of memory", () => {
     await expect(failed).rejects.toMatchObject({
       code: "R1_ENGINE",
       reason: "out-of-memory",
-      message: /lower rl\.trainBatch.*--dry-run/,
+      message: /lower rl\.microBatch.*--dry-run/,
     });
     const real = adviseOnMemory("sft", async () => new Float32Array(2 ** 46));
-    await expect(real).rejects.toThrow("lower sft.batch");
+    await expect(real).rejects.toThrow("lower sft.microBatch");
     await expect(adviseOnMemory("sft", () => Promise.reject(new Error("other")))).rejects.toThrow(/^other$/);
   });
 });

@@ -16,7 +16,7 @@ const ADAM = { weightDecay: 0, maxGradNorm: 1, warmup: 0.03, finalLearningRate: 
 const COMMON = {
   seed: 42,
   model: { kind: "qwen25vl", context: 8192, lora: null, checkpoint: true },
-  engine: { runtime: "auto", provider: "cpu", precision: "float32", threads: null, maxBatch: 64 },
+  engine: { runtime: "auto", provider: "cpu", precision: "float32", threads: null, arena: true, maxBatch: 64 },
   protocol: "r1",
   data: {
     source: { kind: "file", critiqueField: "critique", attemptsField: "attempts", minAttempts: 0 },

@@ -211,6 +211,10 @@ export const runSchema = z.strictObject({
     provider: z.enum(["cpu", "cuda", "webgpu", "dml", "coreml"]),
     precision: z.enum(["float32", "float16", "bfloat16"]),
     threads: said(count.nullable(), "null: all cores"),
+    arena: said(
+      z.boolean(),
+      "keep the memory of graphs between runs: faster; false takes less than half where lengths differ",
+    ),
     maxBatch: said(count, "sequences sampled side by side"),
   }),
   protocol: said(z.enum(["r1", "r1-train", "shapes"]), "how the policy is asked, and how its replies are read"),

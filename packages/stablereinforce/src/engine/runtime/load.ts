@@ -15,6 +15,8 @@ export interface OrtOptions {
   readonly precision: Precision;
   /** Do idle threads spin? */
   readonly spin: boolean;
+  /** Do graphs keep the memory that they worked with? */
+  readonly arena: boolean;
 }
 
 interface Globals {
@@ -143,6 +145,7 @@ export const loadOnnxNode = async (options: OrtOptions): Promise<OrtRuntime> => 
       graphOptimizationLevel: "all",
       // one block per graph, planned ahead, is no faster and takes up to twice the memory of the arena's own pieces
       enableMemPattern: false,
+      enableCpuMemArena: options.arena,
       intraOpNumThreads: options.threads ?? cores(),
       extra: { session: { intra_op: { allow_spinning: options.spin ? "1" : "0" } } },
       logSeverityLevel: 3,
