@@ -1,13 +1,13 @@
 /**
  * A tiny multimodal judge in this process against Hugging Face's `generate`, in turn, with the same weights, pairs and pictures.
  *
- *   npm run bench:judge -- [--pairs 32] [--rounds 3] [--new 64] [--batch 64] [--threads 2] [--folder ./judge]
+ *   npm run bench:judge -- [--pairs 32] [--rounds 3] [--warm 2] [--new 64] [--batch 64] [--threads 2] [--folder ./judge]
  *                          [--python .venv/bin/python] [--json]
  *
  * A judgement is one critique of one pair in one order: 112 × 112 pixels, a prompt of about 130 tokens, `--new` tokens written, none of
  * them ending it, so that both sides do the same work. Ours is asked as any judge is: `--batch` calls at once through `judgeWith`,
  * prompts encoded and pictures decoded within the time. Hugging Face is given token ids and patches ready made, in batches of 1 and of
- * `--batch`, with its default cache. Every round has other pairs. Before timing, greedy tokens are compared. `cpu ms` is processor time of all threads for a
+ * `--batch`, with its default cache. Every round has other pairs. Before timing, greedy tokens are compared and `--warm` rounds are run. `cpu ms` is processor time of all threads for a
  * judgement: unlike judgements/s, it bears other load. Without `--folder` the weights are random: hidden 192, 5 layers, vision depth 3.
  */
 import { spawn } from "node:child_process";
@@ -40,6 +40,7 @@ const { values: flags } = parseArgs({
   options: {
     pairs: { type: "string", default: "32" },
     rounds: { type: "string", default: "3" },
+    warm: { type: "string", default: "2" },
     new: { type: "string", default: "64" },
     batch: { type: "string", default: "64" },
     threads: { type: "string", default: "2" },
@@ -48,9 +49,10 @@ const { values: flags } = parseArgs({
     json: { type: "boolean", default: false },
   },
 });
-const [count, rounds, newTokens, batch, threads] = [
+const [count, rounds, warm, newTokens, batch, threads] = [
   flags.pairs,
   flags.rounds,
+  flags.warm,
   flags.new,
   flags.batch,
   flags.threads,
@@ -103,7 +105,7 @@ const sampling = (seed) => ({ temperature: 1, maxTokens: newTokens, seed });
 
 /** Every pair in both orders, `batch` at a time. */
 const asksOf = (round) => pairsOf(round).flatMap((pair) => [false, true].map((swapped) => ({ pair, swapped })));
-const allAsks = Array.from({ length: rounds + 1 }, (_, round) => asksOf(round));
+const allAsks = Array.from({ length: rounds + warm }, (_, round) => asksOf(round));
 const each = allAsks[0].length;
 const judgeAll = async (chat, round) => {
   const judge = judgeWith(chat, shapesProtocol, { media, sampling: sampling(round) });
@@ -167,8 +169,9 @@ const sides = {
   "hf batch 1": (round) => hf.ask({ batch: 1, from: round * each, count: Math.min(16, each), newTokens, seed: round }),
 };
 const runs = Object.fromEntries(Object.keys(sides).map((name) => [name, []]));
-for (const run of Object.values(sides)) await run(0); // graphs, allocators, caches
-for (let round = 1; round <= rounds; round++) {
+// graphs (ours makes one for each length of its cache and number of rows), allocators, caches
+for (let round = 0; round < warm; round++) for (const run of Object.values(sides)) await run(round);
+for (let round = warm; round < warm + rounds; round++) {
   for (const [name, run] of Object.entries(sides)) runs[name].push(await run(round));
 }
 

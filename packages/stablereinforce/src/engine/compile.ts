@@ -5,7 +5,7 @@ import { externalOf } from "./frozen.ts";
 import { decodeProgram, encodeProgram } from "./saved.ts";
 import { callOf, type Call } from "./signature.ts";
 import { cellOf, contents, engineTensor, isEngineTensor, take, type EngineTensor } from "./tensor.ts";
-import { rebuild } from "./tree.ts";
+import { leavesIn, rebuild } from "./tree.ts";
 import type { Compiled, CompileOptions, GraphInfo } from "./types.ts";
 
 /** The engine that handles belong to, and its count of them. */
@@ -77,9 +77,11 @@ const entryOf = (state: State, call: Call): Promise<Entry> => {
 
 /** Positions `arguments.<i>…` of donated leaves. */
 const donatedLeaves = (state: State, call: Call): EngineTensor[] => {
-  const donated = call.flat.leaves.filter((leaf, i): leaf is EngineTensor => {
-    const position = Number((call.flat.paths[i] ?? "").split(".")[1]);
-    return state.donate.has(position) && isEngineTensor(leaf);
+  const { template, leaves } = call.flat;
+  const given = "list" in template ? template.list.filter((_, position) => state.donate.has(position)) : [];
+  const donated = given.flatMap(leavesIn).flatMap((i) => {
+    const leaf = leaves[i];
+    return isEngineTensor(leaf) ? [leaf] : [];
   });
   if (donated.some((leaf) => externalOf(cellOf(leaf).value) !== undefined)) {
     const problem = `${state.name}: frozen weights cannot be donated, they lie in a file`;

@@ -36,6 +36,8 @@ export interface Driver {
   readonly freeze?: ((frozen: Frozen) => Frozen) | undefined;
   /** Copies values out. */
   readonly get: (value: unknown) => Promise<HostData>;
+  /** Gives values out and frees them; a copy is made only where they are not in JavaScript's memory. */
+  readonly take: (value: unknown) => Promise<HostData>;
   readonly free: (value: unknown) => void;
   readonly prepare: (fn: (...args: never[]) => unknown, call: Call, name: string) => Promise<Executable>;
   /** An executable from a saved program. */

@@ -37,6 +37,20 @@ describe.each(RUNTIMES)("%s", (runtime) => {
     ),
   });
 
+  it("gives a result out for good: its numbers stay, whatever runs later, and the handle is gone", async () => {
+    const live = engine.liveTensors();
+    const x = engine.tensor([1, 2, 3]);
+    const double = engine.compile((a: tf.Tensor) => tf.add(a, a), { donate: [0] });
+    const made = await double(x);
+    const first = await engine.take(made);
+    expect([...first.data]).toEqual([2, 4, 6]);
+    engine.dispose(await double(engine.tensor([7, 7, 7])));
+    expect([...first.data]).toEqual([2, 4, 6]);
+    expect((await failureOf(() => engine.take(made))).message).toContain("was taken");
+    expect(engine.liveTensors()).toBe(live);
+    await double.dispose();
+  });
+
   it("trains with donated state and leaks nothing in a thousand steps", async () => {
     const step = engine.compile(
       (s: { w: tf.Tensor }, x: tf.Tensor) => ({ s: { w: tf.mul(s.w, tf.sub(1, tf.mul(1e-3, tf.mean(x)))) } }),

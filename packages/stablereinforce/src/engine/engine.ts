@@ -97,6 +97,13 @@ const reader =
     return { data, shape: x.shape, dtype: x.dtype };
   };
 
+const taker =
+  (owner: Owner): Engine["take"] =>
+  async (x: EngineTensor) => {
+    const data = await owner.driver.take(dropHandle(owner, x, "taken"));
+    return { data, shape: x.shape, dtype: x.dtype };
+  };
+
 const scalarReader =
   (read: Engine["read"]): Engine["number"] =>
   async (x) => {
@@ -157,6 +164,7 @@ export const createEngine = async (options: EngineOptions = {}): Promise<Engine>
     },
     frozen: freezer(owner),
     read,
+    take: taker(owner),
     number: scalarReader(read),
     dispose: disposer(owner),
     liveTensors: () => owner.live,

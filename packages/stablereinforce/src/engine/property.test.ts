@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { rmsNorm } from "../ops/rms-norm.ts";
 import { createEngine, type Engine, type EngineTensor } from "./index.ts";
 
 type Step = (a: tf.Tensor, b: tf.Tensor) => tf.Tensor;
@@ -19,6 +20,8 @@ const STEPS: readonly Step[] = [
   (a, b) => tf.tanh(tf.transpose(tf.matMul(tf.transpose(a), tf.matMul(b, a, false, true)))),
   (a) => tf.sub(a, tf.mean(a, 1, true)),
   (a) => tf.mul(a, tf.rsqrt(tf.add(tf.mean(tf.square(a), -1, true), 1))),
+  (a) => rmsNorm(a, tf.tensor1d([0.5, -1, 2, 1]), 1e-3),
+  (a, b) => tf.tanh(tf.add(tf.matMul(a, tf.matMul(a, b, true), false, true), b)),
   (a, b) => tf.concat([tf.slice(a, [0, 1], [3, 2]), tf.slice(b, [0, 0], [3, 2])], 1),
   (a) => tf.gather(a, tf.tensor1d([2, 0, 2], "int32")),
   (a, b) => tf.where(tf.tensor2d([1, 0, 1, 0, 1, 1, 0, 0, 1, 0, 0, 1], [3, 4], "bool"), a, b),

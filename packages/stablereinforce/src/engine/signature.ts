@@ -2,10 +2,10 @@
 import { Tensor } from "@tensorflow/tfjs-core";
 import { EngineError } from "./errors.ts";
 import { externalOf } from "./frozen.ts";
-import type { DType } from "./onnx/ir.ts";
+import { sizeOf, type DType } from "./onnx/ir.ts";
 import { cellOf, isEngineTensor } from "./tensor.ts";
 import type { LeafSpec } from "./trace/trace.ts";
-import { flatten, type Flat, type Leaf } from "./tree.ts";
+import { flatten, pathOf, type Flat, type Leaf } from "./tree.ts";
 
 /** A call's arguments, taken apart. */
 export interface Call {
@@ -14,28 +14,30 @@ export interface Call {
   readonly key: string;
 }
 
-const dtypeOf = (leaf: Leaf, path: string): DType => {
+const dtypeOf = (leaf: Leaf, path: () => string): DType => {
   const dtype = leaf.dtype;
   if (dtype === "float32" || dtype === "int32" || dtype === "bool") return dtype;
-  throw new EngineError(`${path}: dtype ${dtype} cannot be compiled`, { reason: "dtype" });
+  throw new EngineError(`${path()}: dtype ${dtype} cannot be compiled`, { reason: "dtype" });
 };
 
-const checkHost = (leaf: Leaf, path: string): void => {
-  if (leaf instanceof Tensor || !("data" in leaf)) return;
-  const wanted = { float32: Float32Array, int32: Int32Array, bool: Uint8Array }[leaf.dtype];
-  const elements = leaf.shape.reduce((product, n) => product * n, 1);
+const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
+
+const checkHost = (leaf: Leaf, path: () => string): void => {
+  if (isEngineTensor(leaf) || leaf instanceof Tensor || !("data" in leaf)) return;
+  const wanted = ARRAYS[leaf.dtype];
+  const elements = sizeOf(leaf.shape);
   if (wanted === undefined || !(leaf.data instanceof wanted)) {
     const name = (leaf.data as object).constructor.name;
     const hint = name === "BigInt64Array" ? ": int64 is not used here, convert to int32" : "";
     throw new EngineError(
-      `${path}: expected ${wanted?.name ?? "a known dtype"} for ${leaf.dtype}, got ${name}${hint}`,
+      `${path()}: expected ${wanted?.name ?? "a known dtype"} for ${leaf.dtype}, got ${name}${hint}`,
       {
         reason: "dtype",
       },
     );
   }
   if (leaf.data.length !== elements) {
-    const problem = `${path}: shape [${leaf.shape.join(", ")}] holds ${elements} elements, got ${leaf.data.length}`;
+    const problem = `${path()}: shape [${leaf.shape.join(", ")}] holds ${elements} elements, got ${leaf.data.length}`;
     throw new EngineError(problem, { reason: "shape" });
   }
 };
@@ -49,7 +51,7 @@ const specKey = ({ dtype, shape, external }: LeafSpec): string => {
 export const callOf = (args: readonly unknown[]): Call => {
   const flat = flatten<Leaf>([...args], "arguments");
   const specs = flat.leaves.map((leaf, i) => {
-    const path = flat.paths[i] ?? "argument";
+    const path = (): string => pathOf(flat, i);
     const dtype = dtypeOf(leaf, path);
     checkHost(leaf, path);
     const external = isEngineTensor(leaf) ? externalOf(cellOf(leaf).value) : undefined;

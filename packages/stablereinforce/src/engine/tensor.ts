@@ -51,10 +51,9 @@ export const cellOf = (x: EngineTensor): Cell => x[CELL];
  */
 export const contents = (owner: object, x: EngineTensor): unknown => {
   const cell = x[CELL];
-  const what = `tensor ${x.dtype}[${x.shape.join(", ")}]`;
-  if (cell.gone !== undefined) throw new EngineError(`${what} was ${cell.gone}`, { reason: "disposed" });
-  if (cell.owner !== owner) throw new EngineError(`${what} belongs to another engine`, { reason: "disposed" });
-  return cell.value;
+  if (cell.gone === undefined && cell.owner === owner) return cell.value;
+  const problem = cell.gone === undefined ? "belongs to another engine" : `was ${cell.gone}`;
+  throw new EngineError(`tensor ${x.dtype}[${x.shape.join(", ")}] ${problem}`, { reason: "disposed" });
 };
 
 /** Empties the handle and gives back what it pointed to. */

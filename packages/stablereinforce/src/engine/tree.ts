@@ -17,14 +17,9 @@ export type Template =
 /** A value with its tensors taken out, in a fixed order (object keys sorted). */
 export interface Flat<L> {
   readonly leaves: readonly L[];
-  /** Path of each leaf: `state.weights.0`. */
-  readonly paths: readonly string[];
   readonly template: Template;
-}
-
-interface Walk {
-  readonly leaves: unknown[];
-  readonly paths: string[];
+  /** What the tree is called where a path begins. */
+  readonly name: string;
 }
 
 const isHost = (x: object): x is HostTensor =>
@@ -41,21 +36,55 @@ const staticOf = (x: unknown): Template | undefined => {
   return undefined;
 };
 
-const walk = (x: unknown, path: string, out: Walk): Template => {
-  if (isLeaf(x)) {
-    out.paths.push(path);
-    return { leaf: out.leaves.push(x) - 1 };
+/** What stands where no tree can; its path is put together on the way out, as no other one is needed. */
+class Refusal extends Error {
+  readonly path: (string | number)[] = [];
+  readonly value: unknown;
+  constructor(value: unknown) {
+    super();
+    this.value = value;
   }
+}
+
+const below = (step: string | number, item: unknown, leaves: unknown[]): Template => {
+  try {
+    return walk(item, leaves);
+  } catch (error) {
+    if (error instanceof Refusal) error.path.unshift(step);
+    throw error;
+  }
+};
+
+const walk = (x: unknown, leaves: unknown[]): Template => {
+  if (isLeaf(x)) return { leaf: leaves.push(x) - 1 };
   const plain = staticOf(x);
   if (plain !== undefined) return plain;
-  if (Array.isArray(x)) return { list: x.map((item, i) => walk(item, `${path}.${i}`, out)) };
+  if (Array.isArray(x)) return { list: x.map((item, i) => below(i, item, leaves)) };
   const prototype: unknown = typeof x === "object" ? Object.getPrototypeOf(x) : undefined;
-  if (prototype !== Object.prototype && prototype !== null) {
-    const problem = `${path}: expected a tensor, a plain object, an array or a plain value, got ${describe(x)}`;
-    throw new EngineError(problem, { reason: ArrayBuffer.isView(x) ? "dtype" : "tree" });
+  if (prototype !== Object.prototype && prototype !== null) throw new Refusal(x);
+  const names = Object.keys(x as object).sort();
+  return { object: names.map((name) => [name, below(name, (x as Record<string, unknown>)[name], leaves)] as const) };
+};
+
+const search = (template: Template, leaf: number): readonly (string | number)[] | undefined => {
+  if ("leaf" in template) return template.leaf === leaf ? [] : undefined;
+  const inner = "list" in template ? template.list.entries() : "object" in template ? template.object : [];
+  for (const [step, item] of inner) {
+    const found = search(item, leaf);
+    if (found !== undefined) return [step, ...found];
   }
-  const entries = Object.entries(x as Record<string, unknown>).sort(([a], [b]) => (a < b ? -1 : 1));
-  return { object: entries.map(([name, item]) => [name, walk(item, `${path}.${name}`, out)] as const) };
+  return undefined;
+};
+
+/** Where leaf i stands: `state.weights.0`. */
+export const pathOf = ({ template, name }: Flat<unknown>, leaf: number): string =>
+  [name, ...(search(template, leaf) ?? [])].join(".");
+
+/** The leaves below a node. */
+export const leavesIn = (template: Template): readonly number[] => {
+  if ("leaf" in template) return [template.leaf];
+  if ("list" in template) return template.list.flatMap(leavesIn);
+  return "object" in template ? template.object.flatMap(([, item]) => leavesIn(item)) : [];
 };
 
 /** The tree that a template describes, around `leaves`. */
@@ -79,9 +108,15 @@ const describe = (x: unknown): string => {
  * @throws EngineError `tree` for functions, class instances and promises; `dtype` for bare typed arrays.
  */
 export const flatten = <L = Leaf>(tree: unknown, name = "value"): Flat<L> => {
-  const out: Walk = { leaves: [], paths: [] };
-  const template = walk(tree, name, out);
-  return { leaves: out.leaves as L[], paths: out.paths, template };
+  const leaves: unknown[] = [];
+  try {
+    return { template: walk(tree, leaves), leaves: leaves as L[], name };
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const path = [name, ...error.path].join(".");
+    const problem = `${path}: expected a tensor, a plain object, an array or a plain value, got ${describe(error.value)}`;
+    throw new EngineError(problem, { reason: ArrayBuffer.isView(error.value) ? "dtype" : "tree" });
+  }
 };
 
 /** Applies `f` to every tensor of a tree. */
@@ -89,6 +124,6 @@ export const mapTree = (tree: unknown, f: (leaf: Leaf, path: string) => unknown)
   const flat = flatten(tree);
   return rebuild(
     flat.template,
-    flat.leaves.map((leaf, i) => f(leaf, flat.paths[i] ?? "")),
+    flat.leaves.map((leaf, i) => f(leaf, pathOf(flat, i))),
   );
 };

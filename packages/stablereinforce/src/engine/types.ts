@@ -117,6 +117,11 @@ export interface Engine extends AsyncDisposable {
   readonly frozen: (source: FrozenSource, name: string) => Promise<EngineTensor>;
   /** Copies a tensor's values out. @throws EngineError `disposed` */
   readonly read: (x: EngineTensor) => Promise<HostTensor>;
+  /**
+   * A tensor's values, after which it is gone: as `read` and `dispose`, without the copy where the runtime keeps it in JavaScript's memory.
+   * @throws EngineError `disposed`
+   */
+  readonly take: (x: EngineTensor) => Promise<HostTensor>;
   /** The one number of a scalar. @throws EngineError `shape` */
   readonly number: (x: EngineTensor) => Promise<number>;
   /** Frees every engine tensor in a tree. */

@@ -26,10 +26,14 @@ export interface Rotary {
   readonly sin: tf.Tensor;
 }
 
-/** Turns the halves of each head by its position's angles: (a, b) → (a·cos − b·sin, b·cos + a·sin). */
+/**
+ * Turns the halves of each head by its position's angles: (a, b) → (a·cos − b·sin, b·cos + a·sin). Written over whole heads: the doubled
+ * tables are the same in every layer, and so one node each in a graph.
+ */
 export const rotate = (x: tf.Tensor, { cos, sin }: Rotary): tf.Tensor => {
   const [a, b] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor];
-  return tf.concat([tf.sub(tf.mul(a, cos), tf.mul(b, sin)), tf.add(tf.mul(b, cos), tf.mul(a, sin))], -1);
+  const turned = tf.mul(tf.concat([b, a], -1), tf.concat([tf.neg(sin), sin], -1));
+  return tf.add(tf.mul(x, tf.concat([cos, cos], -1)), turned);
 };
 
 /** Queries, keys and values of one layer. */

@@ -5,12 +5,12 @@
 import { AbortError, ModelError, throwIfAborted, type Completion, type SampleOptions } from "@r1reward/core";
 import type { LocalChatModel } from "../qwen/chat/index.ts";
 import type { Identity, JudgeReply, JudgeRequest, JudgeSetup } from "./judge-messages.ts";
-import { askMember, endMember, release, startMember, type Member, type Waiter } from "./pool-member.ts";
+import { chooser, load, type Loaded } from "./choose-member.ts";
+import { askMember, endMember, release, startMember, type Member } from "./pool-member.ts";
 import { errorFrom } from "./posted-error.ts";
 
-interface JudgeWaiter extends Waiter {
+interface JudgeWaiter extends Loaded {
   readonly told: (reply: Exclude<JudgeReply, { error: unknown }>) => void;
-  readonly sequences: number;
 }
 
 type JudgeMember = Member<JudgeWaiter>;
@@ -53,15 +53,6 @@ const allOpened = async (members: readonly JudgeMember[], signal: AbortSignal | 
   } finally {
     signal?.removeEventListener("abort", abort);
   }
-};
-
-const load = ({ waiting }: JudgeMember): number =>
-  [...waiting.values()].reduce((sum, { sequences }) => sum + sequences, 0);
-
-/** The one with least to do; those that died are asked only when there are no others, and say why. */
-const freest = (members: readonly JudgeMember[]): JudgeMember => {
-  const living = members.filter(({ dead }) => dead === undefined);
-  return (living.length > 0 ? living : members).reduce((best, member) => (load(member) < load(best) ? member : best));
 };
 
 const ask = (
@@ -114,11 +105,12 @@ export const openJudgePool = async (
   const members = Array.from({ length: workers }, () => start(url, setup));
   const identity = await allOpened(members, signal);
   const { add, began, stats } = counter();
+  const choose = chooser(members);
   const ids = { next: 1 };
   const completeMany: LocalChatModel["completeMany"] = async (messages, n, call: SampleOptions = {}) => {
     const { signal, ...options } = call;
     const request = { kind: "complete" as const, id: ids.next++, messages, n, options };
-    const asked = ask(freest(members), request, signal);
+    const asked = ask(choose(messages), request, signal);
     began(members.reduce((sum, member) => sum + load(member), 0));
     const made = await asked;
     add(made);

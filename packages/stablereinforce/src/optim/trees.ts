@@ -1,7 +1,7 @@
 /** Arithmetic on trees of tensors: clipping and accumulating gradients. */
 import * as tf from "@tensorflow/tfjs-core";
 import { EngineError } from "../engine/errors.ts";
-import { flatten, rebuild } from "../engine/tree.ts";
+import { flatten, pathOf, rebuild } from "../engine/tree.ts";
 
 /**
  * Applies `f` to the leaves of equal trees, position by position. Paths are like `layers.0.wq`.
@@ -19,7 +19,7 @@ export const mapTrees = <P>(
   }
   const made = first.leaves.map((_, i) => {
     const leaves = flats.map((flat) => flat.leaves[i] as tf.Tensor);
-    return f(leaves, (first.paths[i] ?? "").slice(1));
+    return f(leaves, pathOf(first, i).slice(1));
   });
   return rebuild(first.template, made) as P;
 };

@@ -22,13 +22,37 @@ export const capacityFor = (n: number): number => {
 /** Rows of a graph for n sequences: powers of two from 4. One row would take another path through the matrix products. */
 export const rowsFor = (n: number): number => Math.max(4, 2 ** Math.ceil(Math.log2(Math.max(1, n))));
 
-/** An empty cache. Position 0 of unused rows is read with weight 0, so everything is 0, never NaN. */
-export const makeCache = (c: CacheShape, rows: number, capacity: number): Cache => {
-  const shape = [rows, c.kvHeads, capacity, c.headSize];
-  const size = rows * c.kvHeads * capacity * c.headSize;
-  const tensors = (): HostTensor[] =>
-    Array.from({ length: c.layers }, () => ({ data: new Float32Array(size), shape, dtype: "float32" }));
-  return { rows, capacity, keys: tensors(), values: tensors() };
+/**
+ * Memory of caches, used again: a batch that grows moves between two sets of arrays, and the next run begins with what is there. What lies at
+ * unused positions is read with weight 0, so it must be finite; between runs it is cleared, as weights may have been NaN.
+ */
+export interface CacheMemory {
+  /** A cache in the set that the one before is not in. What it holds is what was there. */
+  readonly make: (rows: number, capacity: number) => Cache;
+  /** After a run: clears everything, or lets go of it when it is more than `most` bytes. */
+  readonly rest: (most: number) => void;
+}
+
+/** See `CacheMemory`; nothing is allocated yet. */
+export const cacheMemory = (c: CacheShape): CacheMemory => {
+  const fresh = (): Float32Array[] => Array.from({ length: 2 * c.layers }, () => new Float32Array(0));
+  let [used, spare] = [fresh(), fresh()];
+  const fit = (arrays: Float32Array[], size: number): Float32Array[] =>
+    arrays.map((array) => (array.length < size ? new Float32Array(size) : array));
+  return {
+    make: (rows, capacity) => {
+      const shape = [rows, c.kvHeads, capacity, c.headSize];
+      const size = rows * c.kvHeads * capacity * c.headSize;
+      [used, spare] = [fit(spare, size), used];
+      const tensors = used.map((array): HostTensor => ({ data: array.subarray(0, size), shape, dtype: "float32" }));
+      return { rows, capacity, keys: tensors.slice(0, c.layers), values: tensors.slice(c.layers) };
+    },
+    rest: (most) => {
+      const all = [...used, ...spare];
+      if (all.reduce((sum, array) => sum + array.byteLength, 0) > most) [used, spare] = [fresh(), fresh()];
+      else for (const array of all) array.fill(0);
+    },
+  };
 };
 
 /** Where a row comes from and how much of it is filled. */

@@ -69,9 +69,8 @@ export const compileGraphs = <P>(engine: Engine, decoder: Decoder<P>): Graphs<Gi
   return {
     prefill: async (params, inputs) => {
       const made = await prefill(params, inputs);
-      const keys = await Promise.all(made.keys.map((x) => engine.read(x)));
-      const values = await Promise.all(made.values.map((x) => engine.read(x)));
-      engine.dispose(made);
+      const keys = await Promise.all(made.keys.map(engine.take));
+      const values = await Promise.all(made.values.map(engine.take));
       return { keys, values };
     },
     decode: async (params, inputs, { keys, values }, settings) => {
@@ -81,11 +80,9 @@ export const compileGraphs = <P>(engine: Engine, decoder: Decoder<P>): Graphs<Gi
         { keys: [...keys], values: [...values] },
         settings as Given<ChoiceSettings>,
       );
-      const told = Object.entries(made).map(async ([name, x]) => [name, (await engine.read(x)).data] as const);
+      const told = Object.entries(made).map(async ([name, x]) => [name, (await engine.take(x)).data] as const);
       const { newKeys, newValues, ...rest } = Object.fromEntries(await Promise.all(told));
-      const result = { ...rest, keys: newKeys, values: newValues } as unknown as StepResult;
-      engine.dispose(made);
-      return result;
+      return { ...rest, keys: newKeys, values: newValues } as unknown as StepResult;
     },
     dispose: async () => {
       await Promise.all([prefill.dispose(), decode.dispose()]);

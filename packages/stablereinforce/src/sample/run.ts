@@ -2,7 +2,16 @@
 import { throwIfAborted } from "@r1reward/core";
 import { int32Tensor, type HostTensor } from "../engine/tensor.ts";
 import type { Given } from "../engine/types.ts";
-import { capacityFor, copyRows, makeCache, rowsFor, shrinkRows, writeRows, type Cache } from "./cache.ts";
+import {
+  cacheMemory,
+  capacityFor,
+  copyRows,
+  rowsFor,
+  shrinkRows,
+  writeRows,
+  type Cache,
+  type CacheMemory,
+} from "./cache.ts";
 import type { Graphs, HostStep, StepResult } from "./compiled.ts";
 import type { Decoder } from "./decoder.ts";
 import { completionOf, finishOf, type Plan, type Sequence } from "./sequence.ts";
@@ -12,7 +21,12 @@ import type { Completion, SamplePrompt } from "./types.ts";
 export interface Machine<P> {
   readonly decoder: Decoder<P>;
   readonly graphs: Graphs<Given<P>>;
+  /** Memory of runs that are over. */
+  readonly spare: CacheMemory[];
 }
+
+/** Largest memory of a cache that is kept for the next run, in bytes. */
+const KEPT = 256 * 2 ** 20;
 
 /** What a run is about. */
 export interface Job<P> {
@@ -32,6 +46,7 @@ interface Run<P> extends Job<P> {
   /** Row i of the cache belongs to `active[i]`. */
   active: Sequence[];
   cache: Cache;
+  readonly memory: CacheMemory;
 }
 
 /** Sequences with one key have the same prompt. */
@@ -65,12 +80,12 @@ const readNewPrompts = async <P>(machine: Machine<P>, run: Run<P>, admitted: rea
 };
 
 /** Makes the cache large enough for `count` rows and one more position of each; rows keep their contents. */
-const fitCache = <P>({ decoder }: Machine<P>, run: Run<P>, sequences: readonly Sequence[]): void => {
+const fitCache = <P>(run: Run<P>, sequences: readonly Sequence[]): void => {
   const positions = sequences.reduce((most, sequence) => Math.max(most, sequence.position + 1), 1);
   const rows = rowsFor(sequences.length);
   const capacity = capacityFor(positions);
   if (run.cache.rows >= rows && run.cache.capacity >= capacity) return;
-  const larger = makeCache(decoder.cache, Math.max(rows, run.cache.rows), Math.max(capacity, run.cache.capacity));
+  const larger = run.memory.make(Math.max(rows, run.cache.rows), Math.max(capacity, run.cache.capacity));
   copyRows(
     run.cache,
     larger,
@@ -87,7 +102,7 @@ const admit = async <P>(machine: Machine<P>, run: Run<P>): Promise<void> => {
   const admitted = run.queue.splice(0, free);
   await readNewPrompts(machine, run, admitted);
   const first = run.active.length;
-  fitCache(machine, run, [...run.active, ...admitted]);
+  fitCache(run, [...run.active, ...admitted]);
   admitted.forEach((sequence, i) => {
     const source = run.read.get(keyOf(sequence));
     const copy = { from: source?.row ?? 0, to: first + i, length: sequence.position };
@@ -151,7 +166,7 @@ const retire = <P>(run: Run<P>): void => {
 };
 
 const step = async <P>(machine: Machine<P>, run: Run<P>): Promise<void> => {
-  fitCache(machine, run, run.active);
+  fitCache(run, run.active);
   const inputs = stepInputs(machine, run);
   const { temperature, topK, topP, repetitionPenalty, alternatives } = run.plan;
   const settings = { temperature, topK, topP, repetitionPenalty, alternatives };
@@ -167,12 +182,17 @@ const step = async <P>(machine: Machine<P>, run: Run<P>): Promise<void> => {
  * @throws AbortError, EngineError
  */
 export const runJob = async <P>(machine: Machine<P>, job: Job<P>): Promise<void> => {
-  const cache = makeCache(machine.decoder.cache, 0, 0);
-  const run: Run<P> = { ...job, queue: [], read: new Map(), active: [], cache };
-  for (;;) {
-    throwIfAborted(job.signal);
-    await admit(machine, run);
-    if (run.active.length === 0) return;
-    await step(machine, run);
+  const memory = machine.spare.pop() ?? cacheMemory(machine.decoder.cache);
+  const run: Run<P> = { ...job, queue: [], read: new Map(), active: [], cache: memory.make(0, 0), memory };
+  try {
+    for (;;) {
+      throwIfAborted(job.signal);
+      await admit(machine, run);
+      if (run.active.length === 0) return;
+      await step(machine, run);
+    }
+  } finally {
+    memory.rest(KEPT);
+    machine.spare.push(memory);
   }
 };

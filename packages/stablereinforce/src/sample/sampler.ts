@@ -61,7 +61,7 @@ export const decoderSampler = <P>(engine: Engine, decoder: Decoder<P>, options: 
     throw new ConfigError(`sampler maxBatch: expected a positive whole number, got ${maxBatch}`);
   }
   const graphs = compileGraphs(engine, decoder);
-  const machine = { decoder, graphs };
+  const machine = { decoder, graphs, spare: [] };
   const vocab = decoder.vocabSize;
   return {
     sample: async (params, prompts, how, onCompletion) => {

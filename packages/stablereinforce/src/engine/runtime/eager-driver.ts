@@ -52,6 +52,12 @@ export const eagerDriver = (backend: string): Driver => ({
     return { value: made, release: () => made.dispose() };
   },
   get: async (value) => (await (value as Tensor).data()).slice() as HostData,
+  take: async (value) => {
+    const tensor = value as Tensor;
+    const data = (await tensor.data()).slice(); // other tensors may share the memory
+    tensor.dispose();
+    return data as HostData;
+  },
   free: (value) => (value as Tensor).dispose(),
   prepare: (fn, call) => {
     registerGradients();

@@ -4,6 +4,7 @@ import type { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Driver, Executable } from "../driver.ts";
 import { EngineError } from "../errors.ts";
 import { atPath, externalOf, type Frozen } from "../frozen.ts";
+import { fused } from "../onnx/fuse.ts";
 import { sizeOf, type DType } from "../onnx/ir.ts";
 import { withPrecision } from "../onnx/precision.ts";
 import { scheduled } from "../onnx/schedule.ts";
@@ -62,6 +63,18 @@ const read = async (value: unknown): Promise<HostData> => {
   return (data as HostData).slice();
 };
 
+const free = (value: unknown): void => {
+  if (externalOf(value) !== undefined) return;
+  const tensor = value as OrtTensor;
+  if (tensor.location !== "cpu") tensor.dispose();
+};
+
+const takeOut = async (value: unknown): Promise<HostData> => {
+  if (externalOf(value) !== undefined) return (value as Frozen).load();
+  const tensor = value as OrtTensor;
+  return (tensor.location === "cpu" ? tensor.data : await tensor.getData(true)) as HostData;
+};
+
 /** ONNX Runtime reads files below one folder and no links that lead out of it: paths are resolved first. */
 const frozenHere = (frozen: Frozen): Frozen => atPath(frozen, builtin("node:fs").realpathSync);
 
@@ -75,15 +88,12 @@ export const ortDriver = (runtime: OrtRuntime): Driver => ({
   },
   freeze: runtime.name === "onnx-node" ? frozenHere : undefined,
   get: read,
-  free: (value) => {
-    if (externalOf(value) !== undefined) return;
-    const tensor = value as OrtTensor;
-    if (tensor.location !== "cpu") tensor.dispose();
-  },
+  take: takeOut,
+  free,
   prepare: async (fn, call, name) => {
     const { graph, result } = traceFunction(fn, call.specs, call.flat.template);
     if (graph.outputs.length === 0) throw new EngineError(`${name} returns no tensor`, { reason: "tree" });
-    const chosen = scheduled(withPrecision(graph, runtime.precision));
+    const chosen = scheduled(fused(withPrecision(graph, runtime.precision)));
     const program = toProgram(chosen, name, runtime.writesInPlace);
     return executable(runtime, program, { nodes: chosen.nodes.length, result: result.template });
   },

@@ -65,9 +65,6 @@ export const toProgram = (graph: Graph, name: string, inPlace: boolean): Program
   };
 };
 
-const feedsOf = (feeds: readonly Tensor[]): Record<string, Tensor> =>
-  Object.fromEntries(feeds.map((feed, i) => [inputName(i), feed]));
-
 const runInPlace = async (
   session: InferenceSession,
   feeds: Record<string, Tensor>,
@@ -86,8 +83,10 @@ export const openSession = async (runtime: OrtRuntime, program: Program): Promis
   const session = await loadModel(runtime, program);
   // ORT drops inputs that nothing uses, and refuses them as feeds
   const known = new Set(session.inputNames);
+  const wanted = program.inputs.flatMap((_, i) => (known.has(inputName(i)) ? [[inputName(i), i] as const] : []));
   const run: GraphSession["run"] = async (feeds, buffer) => {
-    const named = Object.fromEntries(Object.entries(feedsOf(feeds)).filter(([name]) => known.has(name)));
+    const named: Record<string, Tensor> = {};
+    for (const [name, i] of wanted) named[name] = feeds[i] as Tensor;
     try {
       if (program.sentinel) {
         const outs = program.outputs.map((port) => ortTensor(runtime, buffer(port), port));

@@ -3,6 +3,7 @@
  * and a constant whose elements are all one number stays a number until someone needs it spread out.
  */
 import { EngineError } from "../errors.ts";
+import { needed } from "../onnx/fuse.ts";
 import {
   sizeOf,
   type Attribute,
@@ -71,18 +72,6 @@ const uniform = (data: Data): number | undefined => {
   if (first === undefined) return undefined;
   for (let i = 1; i < data.length; i++) if (!Object.is(data[i], first)) return undefined;
   return Number(first);
-};
-
-/** Nodes that an output depends on, in their order. */
-const needed = (nodes: readonly Node[], outputs: readonly Value[]): Node[] => {
-  const wanted = new Set(outputs.map((value) => value.id));
-  const kept: Node[] = [];
-  for (const node of [...nodes].reverse()) {
-    if (!node.outputs.some((output) => wanted.has(output.id))) continue;
-    kept.push(node);
-    for (const input of node.inputs) if (input !== null) wanted.add(input.id);
-  }
-  return kept.reverse();
 };
 
 const constantPool = (fresh: (spec: Spec, known: Partial<Value>) => Value) => {

@@ -4,7 +4,7 @@ import { callSite, EngineError } from "../errors.ts";
 import { registerGradients } from "../gradients/register.ts";
 import type { DType, Graph, Value } from "../onnx/ir.ts";
 import type { External } from "../frozen.ts";
-import { flatten, rebuild, type Flat, type Template } from "../tree.ts";
+import { flatten, pathOf, rebuild, type Flat, type Template } from "../tree.ts";
 import { infoOf, registerTraceBackend, swapTrace, TRACE_BACKEND, valueOf, type Trace } from "./backend.ts";
 import { cast } from "./lower.ts";
 import { recorder, type Recorder } from "./recorder.ts";
@@ -113,7 +113,7 @@ export const traceFunction = (
       throw new EngineError("a compiled function must be synchronous, got a promise", { reason: "async" });
     }
     const result = flatten<Tensor>(returned, "result");
-    const outputs = result.leaves.map((leaf, i) => outputOf(trace, leaf, result.paths[i] ?? "result"));
+    const outputs = result.leaves.map((leaf, i) => outputOf(trace, leaf, () => pathOf(result, i)));
     return { graph: trace.recorder.finish(inputs, outputs), result };
   };
   return withTraceBackend(trace, () => {
@@ -133,7 +133,7 @@ const leafOf = (r: Recorder, { shape, dtype, external }: LeafSpec): Value => {
   return cast(r, r.external({ type: external.type, shape }, external), "float32");
 };
 
-const outputOf = (trace: Trace, leaf: unknown, path: string): Value => {
+const outputOf = (trace: Trace, leaf: unknown, path: () => string): Value => {
   if (leaf instanceof Tensor) return valueOf(trace, leaf);
-  throw new EngineError(`${path}: a compiled function returns tensors, got an engine tensor`, { reason: "tree" });
+  throw new EngineError(`${path()}: a compiled function returns tensors, got an engine tensor`, { reason: "tree" });
 };

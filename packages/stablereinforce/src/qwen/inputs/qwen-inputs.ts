@@ -5,6 +5,7 @@ import { chatPieces, type ChatMessage, type ChatOptions } from "./chat-template.
 import { findMedia, readMedia, type FoundMedia } from "./media-input.ts";
 import { portableDecoder } from "./portable-decoder.ts";
 import { mediaTokenCount } from "./processor.ts";
+import { rememberMedia } from "./remembered.ts";
 import { getRopeIndex, type RopeRule } from "./rope-index.ts";
 import type { QwenTokenizer } from "./tokenizer.ts";
 import type { ImageDecoder, QwenProcessor, QwenRow, VisualInput } from "./types.ts";
@@ -37,6 +38,8 @@ export interface QwenInputsOptions extends Pick<ChatOptions, "visionIds" | "defa
   readonly decode?: ImageDecoder | undefined;
   /** Longest prompt in tokens, pads included. Default: all positions of the model. */
   readonly maxTokens?: number | undefined;
+  /** Bytes of patches that are kept for when a picture comes again, 64 MiB by default: both orders of a pair show the same. 0 keeps none. */
+  readonly remember?: number | undefined;
   /** How videos are placed in time. Default `currentRope`; `firstRope` is what the paper's model was trained with. */
   readonly rope?: RopeRule | undefined;
 }
@@ -122,6 +125,7 @@ export const qwenInputs = (options: QwenInputsOptions): QwenInputsEncoder => {
   const media = options.media ?? inlineMedia();
   const decode = options.decode ?? portableDecoder();
   const limit = limitOf(options);
+  const remembered = rememberMedia(options.remember ?? 64 * 2 ** 20);
   return {
     encode: async (messages, { signal, generationPrompt } = {}) => {
       throwIfAborted(signal);
@@ -134,7 +138,7 @@ export const qwenInputs = (options: QwenInputsOptions): QwenInputsEncoder => {
       checkLength(tokens.length, limit);
       const { positions, ropeDelta } = positionsOf(tokens, found, options);
       const inputs: VisualInput[] = [];
-      for (const one of found) inputs.push(await readMedia(one, processor, decode, { signal }));
+      for (const one of found) inputs.push(await remembered(one, () => readMedia(one, processor, decode, { signal })));
       const row = { tokens, positions, ropeDelta, grids: inputs.map(({ grid }) => grid) };
       return inputs.length === 0 ? row : { ...row, patches: concat(inputs) };
     },

@@ -45,9 +45,12 @@ export const picturesOf = (row: QwenRow): readonly Picture[] => {
   return pictures;
 };
 
+const sameMemory = (a: Float32Array, b: Float32Array): boolean =>
+  a.buffer === b.buffer && a.byteOffset === b.byteOffset && a.length === b.length;
+
 /** Are these the same numbers? */
 export const samePicture = (a: Picture, b: Picture): boolean =>
-  a.patches === b.patches ||
+  sameMemory(a.patches, b.patches) ||
   (a.hash === b.hash &&
     a.grid.join() === b.grid.join() &&
     a.patches.length === b.patches.length &&

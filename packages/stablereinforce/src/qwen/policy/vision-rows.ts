@@ -80,8 +80,7 @@ const compileTower = (engine: Engine, model: QwenModel) => {
       model.config,
     );
     const made = await tower(params, inputs as Given<VisionInputs<Tensor>>);
-    const data = (await engine.read(made)).data as Float32Array;
-    engine.dispose(made);
+    const data = (await engine.take(made)).data as Float32Array;
     let at = 0;
     return some.map((picture) => {
       const [t, h, w] = picture.grid;
