@@ -42,6 +42,9 @@ const upload = (backend: string, host: HostTensor): Tensor => {
   return made;
 };
 
+/** Other tensors may share the memory. */
+const copyOf = async (tensor: Tensor): Promise<HostData> => (await tensor.data()).slice() as HostData;
+
 /** A driver over the TensorFlow.js backend of that name, which is registered and initialised already. */
 export const eagerDriver = (backend: string): Driver => ({
   compiles: false,
@@ -51,13 +54,8 @@ export const eagerDriver = (backend: string): Driver => ({
     const made = upload(backend, leaf as HostTensor);
     return { value: made, release: () => made.dispose() };
   },
-  get: async (value) => (await (value as Tensor).data()).slice() as HostData,
-  take: async (value) => {
-    const tensor = value as Tensor;
-    const data = (await tensor.data()).slice(); // other tensors may share the memory
-    tensor.dispose();
-    return data as HostData;
-  },
+  get: (value) => copyOf(value as Tensor),
+  take: (value) => copyOf(value as Tensor).finally(() => (value as Tensor).dispose()),
   free: (value) => (value as Tensor).dispose(),
   prepare: (fn, call) => {
     registerGradients();
