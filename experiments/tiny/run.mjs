@@ -84,13 +84,13 @@ const sft = (stage, { steps, batch, learningRate, evaluateEvery, held }, { examp
       weights,
       seed: recipe.seed,
       steps: scaled(steps, 2),
-      run: { batch, learningRate, adam: recipe.adam, warmup: 0.1, finalLearningRate: 0.05 },
+      run: { batch, groupByLength, learningRate, adam: recipe.adam, warmup: 0.1, finalLearningRate: 0.05 },
       evaluation: evaluateEvery === undefined ? undefined : { every: evaluateEvery, run: watching(held) },
     }),
   );
 
 const protocol = shapesProtocol;
-const { coldStart, practice, reinforce, measure } = recipe;
+const { coldStart, practice, reinforce, measure, groupByLength } = recipe;
 const exercising = (stage, weights) =>
   sft(stage, recipe[stage], {
     examples: { length: recipe[stage].exercises, at: (index) => exercise(recipe[stage], index) },

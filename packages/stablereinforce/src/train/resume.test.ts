@@ -1,6 +1,5 @@
 import { defineGroupReward, defineReward } from "@r1reward/core";
 import { div, mul } from "@tensorflow/tfjs-core";
-import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { advantageEstimators, kl, losses, presets, type Recipe } from "../algorithm/index.ts";
 import { loadCheckpoint, memoryStore, saveCheckpoint } from "../checkpoint/index.ts";
@@ -12,7 +11,6 @@ import {
   type Policy,
   type TrainingPrompt,
 } from "../policy/index.ts";
-import { dataAt, minibatches, permutation } from "./order.ts";
 import { trainSft } from "./sft.ts";
 import { trainStableReinforce } from "./train.ts";
 import type { Snapshot, StepReport, TrainStableReinforceOptions } from "./types.ts";
@@ -97,26 +95,30 @@ describe("resuming", () => {
     });
   }, 120_000);
 
-  it("gives the same for supervised training", async () => {
-    await withTransformer(async (policy) => {
-      const examples = prompts.map(({ prompt, truth }) => ({
-        promptTokens: tokenizer.encodePrompt(prompt),
-        tokens: tokenizer.encodeReply(truth),
-      }));
-      const sft = { policy, examples, seed: 5, steps: 30, run: { batch: 4, learningRate: 1e-2 } };
-      const losses: number[] = [];
-      let middle: Snapshot | undefined;
-      for await (const step of trainSft(sft)) {
-        losses.push(step.loss ?? NaN);
-        if (step.step === 13) middle = await step.snapshot();
-      }
-      expect(losses[0]).toBeGreaterThan(2);
-      expect(losses.at(-1)).toBeLessThan(0.5);
-      const again: number[] = [];
-      for await (const step of trainSft({ ...sft, from: middle })) again.push(step.loss ?? NaN);
-      expect(again).toEqual(losses.slice(13));
-    });
-  }, 60_000);
+  it.each([1, 3])(
+    "gives the same for supervised training, %i batches sorted together",
+    async (groupByLength) => {
+      await withTransformer(async (policy) => {
+        const examples = prompts.map(({ prompt, truth }) => ({
+          promptTokens: tokenizer.encodePrompt(prompt),
+          tokens: tokenizer.encodeReply(truth),
+        }));
+        const sft = { policy, examples, seed: 5, steps: 30, run: { batch: 4, learningRate: 1e-2, groupByLength } };
+        const losses: number[] = [];
+        let middle: Snapshot | undefined;
+        for await (const step of trainSft(sft)) {
+          losses.push(step.loss ?? NaN);
+          if (step.step === 13) middle = await step.snapshot();
+        }
+        expect(losses[0]).toBeGreaterThan(2);
+        expect(losses.at(-1)).toBeLessThan(0.5);
+        const again: number[] = [];
+        for await (const step of trainSft({ ...sft, from: middle })) again.push(step.loss ?? NaN);
+        expect(again).toEqual(losses.slice(13));
+      });
+    },
+    60_000,
+  );
 
   it.each([
     [{ seed: 12 }, /seed was 11 .* is 12/],
@@ -255,30 +257,5 @@ describe("numbers that are none", () => {
       expect(step.skippedUpdates).toBe(nonFinite === "skip" ? 2 : 0);
       expect(Array.from(weights.scores?.data ?? []).every((x) => x === 0)).toBe(nonFinite === "skip");
     }
-  });
-});
-
-describe("order", () => {
-  it("takes everything once per pass, whatever the batches, and is a function of the position", () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 40 }), fc.nat(1000), fc.integer({ min: 1, max: 25 }), (n, seed, batch) => {
-        const all = Array.from({ length: Math.ceil((3 * n) / batch) }, (_, i) =>
-          dataAt({ seed, n }, i * batch, batch),
-        ).flat();
-        for (let pass = 0; pass < 3; pass++) {
-          expect([...new Set(all.slice(pass * n, (pass + 1) * n))].sort((a, b) => a - b)).toEqual(
-            Array.from({ length: n }, (_, i) => i),
-          );
-        }
-        expect(
-          minibatches(n, batch, [seed, 1, 0])
-            .flat()
-            .sort((a, b) => a - b),
-        ).toEqual(Array.from({ length: n }, (_, i) => i));
-      }),
-      { numRuns: 100 },
-    );
-    expect(permutation(20, 1)).not.toEqual(permutation(20, 2));
-    expect(minibatches(20, 5, [1, 1, 0])).not.toEqual(minibatches(20, 5, [1, 1, 1]));
   });
 });

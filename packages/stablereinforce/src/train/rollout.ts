@@ -2,7 +2,7 @@
 import { atStep } from "@r1reward/core";
 import { dynamicSampling } from "../algorithm/index.ts";
 import { collect, type Rated } from "./collect.ts";
-import { dataAt, replySeed } from "./order.ts";
+import { replySeed } from "./order.ts";
 import type { Run } from "./setup.ts";
 
 /** What sampling gave. */
@@ -21,7 +21,7 @@ const sampleRound = async <Truth>(run: Run<Truth>, round: number): Promise<reado
   const { options, settings, seed, progress } = run;
   const { rolloutBatch, samplesPerPrompt, temperature, maxTokens } = settings;
   const { step } = progress;
-  const taken = dataAt({ seed, n: options.prompts.length }, progress.taken, rolloutBatch);
+  const taken = run.promptsAt(progress.taken, rolloutBatch);
   progress.taken += rolloutBatch;
   const requests = taken.map((index, at) => {
     const n = round * rolloutBatch + at;

@@ -8,6 +8,7 @@ import type { Params } from "../policy/index.ts";
 import { createLearner, type Learner } from "./learner.ts";
 import type { Objective } from "./learner-graphs.ts";
 import { upload } from "./learner-state.ts";
+import { dataOrder } from "./order.ts";
 import { expectWhole, numberOf, partsOf, ratesOf, resumeAt } from "./plan.ts";
 import type { Snapshot, TrainStableReinforceOptions } from "./types.ts";
 
@@ -26,6 +27,8 @@ export interface Run<Truth> {
   readonly reference: Params<EngineTensor> | undefined;
   /** What a snapshot must agree with. */
   readonly identity: Readonly<Record<string, string | number | null>>;
+  /** Indices of so many prompts from a place on. */
+  readonly promptsAt: (position: number, count: number) => readonly number[];
   /** What changes from step to step. */
   readonly progress: {
     step: number;
@@ -120,6 +123,7 @@ export const setUp = <Truth>(options: TrainStableReinforceOptions<Truth>): Run<T
   const reference = referenceOf(options, initial);
   return {
     options,
+    promptsAt: dataOrder({ seed, n: options.prompts.length }),
     recipe,
     settings,
     seed,

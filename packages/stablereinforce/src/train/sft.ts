@@ -4,9 +4,8 @@ import { ConfigError, throwIfAborted } from "@r1reward/core";
 import { createLearner, type Update } from "./learner.ts";
 import type { Objective } from "./learner-graphs.ts";
 import { memoryUsed, updatesReport } from "./measure.ts";
-import { dataAt } from "./order.ts";
 import { expectWhole, numberOf, partsOf, ratesOf, resumeAt, tooLate } from "./plan.ts";
-import type { TokenRow } from "../policy/index.ts";
+import { rowSource } from "./sft-rows.ts";
 import type { SftReport, Snapshot, TrainSftOptions, Yielded } from "./types.ts";
 
 /** −Σ log π(y_t) / Σ 1 over the replies' tokens: every token weighs the same. */
@@ -21,6 +20,7 @@ const settingsOf = (run: TrainSftOptions["run"] = {}) => ({
   learningRate: run.learningRate ?? 1e-5,
   epochs: run.epochs ?? 1,
   batch: expectWhole("batch", run.batch ?? 256),
+  together: expectWhole("groupByLength", run.groupByLength ?? 1),
   adam: { beta1: 0.9, beta2: 0.95, weightDecay: 0, ...run.adam },
   maxGradNorm: run.maxGradNorm ?? 1,
   warmup: run.warmup ?? 0.03,
@@ -31,10 +31,12 @@ const setUp = <Truth>(options: TrainSftOptions<Truth>) => {
   const { policy, examples, seed = 42, from, nonFinite = "skip" } = options;
   if (examples.length === 0) throw new ConfigError("examples: expected at least one, got none");
   const settings = settingsOf(options.run);
-  const { batch, learningRate, adam, maxGradNorm } = settings;
+  const { batch, together, learningRate, adam, maxGradNorm } = settings;
   const all = Math.max(1, Math.ceil((settings.epochs * examples.length) / batch));
   const steps = expectWhole("steps", options.steps ?? all, 0);
-  const identity = { kind: "sft", policy: policy.name, seed, steps, examples: examples.length, batch, learningRate };
+  const sorted = together === 1 ? {} : { groupByLength: together };
+  const data = { examples: examples.length, batch, ...sorted };
+  const identity = { kind: "sft", policy: policy.name, seed, steps, ...data, learningRate };
   const step = resumeAt(from, identity);
   const updates = from === undefined ? 0 : numberOf(from, "updates");
   const weights = options.weights ?? policy.parameters();
@@ -49,22 +51,16 @@ const setUp = <Truth>(options: TrainSftOptions<Truth>) => {
     from,
   });
   const rates = ratesOf(settings, Math.max(1, steps));
-  return { options, seed, steps, batch, identity, learner, rates, nonFinite, progress: { step, updates } };
+  const rowsAt = rowSource(examples, { seed, batch, together });
+  return { options, rowsAt, steps, batch, identity, learner, rates, nonFinite, progress: { step, updates } };
 };
 
 type Run<Truth> = ReturnType<typeof setUp<Truth>>;
 
-/** Rows of a step: one pass over the data after another, whatever the batch's size. */
-const rowsOf = <Truth>({ options, seed, batch, progress }: Run<Truth>): Promise<readonly TokenRow[]> => {
-  const { examples } = options;
-  const taken = dataAt({ seed, n: examples.length }, progress.step * batch, batch);
-  return Promise.all(taken.map((index) => examples.at(index) as TokenRow)); // arrays have `at` too
-};
-
 const stepOnce = async <Truth>(run: Run<Truth>): Promise<SftReport> => {
   const { learner, rates, progress, nonFinite } = run;
   const began = performance.now();
-  const rows = await rowsOf(run);
+  const rows = await run.rowsAt(progress.step);
   const learningRate = rates(progress.step);
   const mask = rows.map(({ tokens }) => new Float32Array(tokens.length).fill(1));
   const update: Update = await learner.update({ rows, columns: { mask } }, learningRate);

@@ -212,6 +212,11 @@ export interface SftSettings {
   readonly epochs?: number | undefined;
   /** Examples per update; 256 by default. */
   readonly batch?: number | undefined;
+  /**
+   * Batches whose rows are made ready and sorted by length together, so that less is padded; 1 by default, which sorts nothing. Rows
+   * of so many batches are in memory at a time, and rows of one update are then more alike than by chance.
+   */
+  readonly groupByLength?: number | undefined;
   readonly adam?: Partial<RunSettings["adam"]> | undefined;
   /** 1 by default. */
   readonly maxGradNorm?: number | undefined;

@@ -125,7 +125,14 @@ const optimiser = {
   steps: said(count.nullable(), "steps in all; null: as many as the passes make"),
 };
 
-const sft = z.strictObject({ epochs: above0, ...optimiser });
+const sft = z.strictObject({
+  epochs: above0,
+  groupByLength: said(
+    count.optional(),
+    "batches whose rows are sorted by length together, so that less is padded; 1 by default: none",
+  ),
+  ...optimiser,
+});
 
 const { batch: _batch, ...shared } = optimiser;
 const rl = z.strictObject({
