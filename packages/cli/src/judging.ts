@@ -154,6 +154,7 @@ export const onlyModelOf = async (baseURL: readonly string[], signal: AbortSigna
 export const openJudge = async (flags: JudgeFlags, signal: AbortSignal): Promise<OpenJudge> => {
   if (flags.judge !== undefined) return builtIn(baselineNamed(flags.judge, flags.seed));
   if (await isLocal(flags)) return modelJudge(flags, () => openLocal(flags, signal));
+  if (flags.mapWeights === true) throw flagError("--map-weights", "expected a folder as --model: a server has its own");
   const { baseUrl = [] } = flags;
   if (baseUrl.length === 0) {
     const wanted = "expected a built-in judge, or a server: --base-url http://localhost:8000/v1 (or R1REWARD_BASE_URL)";

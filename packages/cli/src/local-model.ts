@@ -42,11 +42,12 @@ const isSmall = async (folder: string): Promise<boolean> => {
  */
 export const openLocal = async (flags: JudgeFlags, signal: AbortSignal): Promise<OpenModel> => {
   const { openLocalModel } = await import("@r1reward/stablereinforce/node"); // a second that no other command should wait
-  const { model, maxPixels, concurrency } = flags;
+  const { model, maxPixels, concurrency, mapWeights } = flags;
   if (model === undefined) throw flagError("--model", "expected a folder");
   const bundled = bundledModel(flags);
   const folder = bundled?.path ?? model;
   const workers = (await isSmall(folder)) ? availableParallelism() : 1;
   const named = bundled === undefined ? {} : { name: `r1reward-${bundled.name}` };
-  return openLocalModel(folder, { maxPixels, maxBatch: Math.min(64, concurrency), workers, signal, ...named });
+  const how = { maxPixels, mapWeights, maxBatch: Math.min(64, concurrency), workers, signal };
+  return openLocalModel(folder, { ...how, ...named });
 };

@@ -19,6 +19,7 @@ export interface JudgeFlags {
   readonly seed: number;
   readonly imageRoot?: string;
   readonly maxPixels: number;
+  readonly mapWeights?: boolean;
   readonly allowHost?: readonly string[];
   readonly concurrency: number;
   readonly deadline: number;
@@ -99,6 +100,7 @@ export const addJudgeFlags = (command: Command): Command =>
       wholeNumber(784),
       501_760,
     )
+    .option("--map-weights", "of a folder: leave the weights in their files, which takes a fraction of the memory")
     .option("--allow-host <name>", "host that image URLs may be fetched from; repeat for more", collect)
     .option("-c, --concurrency <n>", "most judgments under way at once", wholeNumber(1), 64)
     .option("--deadline <seconds>", "longest wait for one judgment, retries included", number, 600)

@@ -45,6 +45,10 @@ describe("--model tiny", () => {
     expect(run.code, run.stderr).toBe(0);
     const said = run.stdout.split("I see: ")[1] ?? "";
     for (const { colour, shape } of scene.shapes) expect(said).toContain(`${colour} ${shape}`);
+    const mapped = await r1reward(["score", join(folder, "mine.jsonl"), ...flags, "--map-weights"]);
+    expect(mapped.code, mapped.stderr).toBe(0);
+    const critique = (text: string): string | undefined => text.split("I see: ")[1]?.split('"')[0];
+    expect(critique(mapped.stdout)).toBe(critique(run.stdout));
   }, 60_000);
 
   it("is not meant when a server is named", async () => {

@@ -173,6 +173,10 @@ describe("wrong usage", () => {
     [["score", "-", "-j", "baseline:longer", "-f", "csv"], /--format: expected one of/],
     [["score", "-", "-u", "ftp://x", "-m", "m"], /baseURL/],
     [["score", "-", "-u", "http://127.0.0.1:1", "-m", "m", "-p", "nope"], /--protocol: expected one of r1, /],
+    [
+      ["score", "-", "-u", "http://127.0.0.1:1", "-m", "m", "--map-weights"],
+      /--map-weights: expected a folder as --model/,
+    ],
     [["eval", "nonsense", "-d", "x"], /vl-rewardbench/],
     [["eval", "vl-rewardbench", "-j", "baseline:first"], /--data/],
     [["frobnicate"], /unknown command/],

@@ -193,7 +193,7 @@ export const dryRun = async ({ config, folder, stages, json, signal }: DryRunOpt
   const rollouts = stages.includes("rl") ? rolloutsPlan(config, facts.model) : null;
   const { keep } = config.checkpoints;
   const disk = [
-    ...diskNeeds(facts.model, { keep, stages: plans.length, exported: config.export !== null }),
+    ...diskNeeds(facts.model, { keep, stages: plans.length, exported: config.export?.dtype ?? false }),
     ...(rollouts?.disk ?? []),
   ];
   const { runtime, provider } = measured;

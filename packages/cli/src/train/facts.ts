@@ -16,7 +16,7 @@ import { hasWeights, qwenFacts, readQwenConfig } from "@r1reward/stablereinforce
 import { modelFolder } from "../bundled-models.ts";
 import type { RunConfig } from "./config/schema.ts";
 import { openData, type RunData } from "./data.ts";
-import { loraOf, protocolOf } from "./parts.ts";
+import { protocolOf, trainedOf } from "./parts.ts";
 import type { StageName } from "./run-state.ts";
 
 /** A Qwen2.5-VL model, whose needs are worked out from its own sizes. */
@@ -58,16 +58,23 @@ const freshConfig = (model: Extract<RunConfig["model"], { kind: "qwen25vl-fresh"
   return freshQwenConfig({ ...size, context: model.context }, { vocabSize, specialId: () => 0 });
 };
 
-const modelFacts = async ({ model }: RunConfig): Promise<Pick<RunFacts, "model" | "qwen" | "weightsThere">> => {
+const modelFacts = async ({ model, engine }: RunConfig): Promise<Pick<RunFacts, "model" | "qwen" | "weightsThere">> => {
   if (model.kind === "text") {
     const facts = textFacts({ ...model.size, vocabSize: TEXT_VOCABULARY });
     return { model: facts, qwen: null, weightsThere: true };
   }
-  const fresh = model.kind === "qwen25vl-fresh";
-  const config = fresh ? freshConfig(model) : await readQwenConfig(modelFolder(model.path));
-  const lora = fresh ? undefined : loraOf(model.lora);
-  const weightsThere = fresh || (await hasWeights(modelFolder(model.path)));
-  return { model: qwenFacts(config, lora), qwen: { config, lora }, weightsThere };
+  if (model.kind === "qwen25vl-fresh") {
+    const config = freshConfig(model);
+    return { model: qwenFacts(config), qwen: { config, lora: undefined }, weightsThere: true };
+  }
+  const config = await readQwenConfig(modelFolder(model.path));
+  const trained = trainedOf(model);
+  const facts = qwenFacts(config, { ...trained, mapWeights: engine.mapWeights });
+  return {
+    model: facts,
+    qwen: { config, lora: trained.lora },
+    weightsThere: await hasWeights(modelFolder(model.path)),
+  };
 };
 
 const SOME = 16;

@@ -74,7 +74,7 @@ const withoutPlace = (rl: RunConfig["rl"]) => {
 const comparable = ({ name: _n, checkpoints: _c, engine, monitor: _m, export: _e, rl, ...rest }: RunConfig) => ({
   ...rest,
   rl: withoutPlace(rl),
-  engine: { ...engine, threads: null, arena: null },
+  engine: { ...engine, threads: null, arena: null, mapWeights: null },
 });
 
 /** How a run is begun or gone on with. */

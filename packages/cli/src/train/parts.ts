@@ -116,7 +116,7 @@ export const openModel = async (config: RunConfig, engine: Engine, data: PairDat
   const entropy = needsEntropy(config);
   const settings = { engine, media, context, checkpoint, maxBatch: how.maxBatch, maxPixels, entropy };
   const opened = await (model.kind === "qwen25vl"
-    ? openQwen(modelFolder(model.path), { ...settings, lora: loraOf(model.lora) })
+    ? openQwen(modelFolder(model.path), { ...settings, ...trainedOf(model), mapWeights: how.mapWeights })
     : Promise.resolve(freshQwenOf(config, settings, data)));
   return {
     ...opened,
@@ -138,8 +138,10 @@ const freshQwenOf = (config: RunConfig, settings: FreshSettings, data: PairData)
   return freshQwen<Winner>({ ...settings, ...made });
 };
 
+type FolderModel = Extract<RunConfig["model"], { kind: "qwen25vl" }>;
+
 /** Adapters as the model takes them. @throws ConfigError when the pattern is none */
-export const loraOf = (lora: Extract<RunConfig["model"], { kind: "qwen25vl" }>["lora"]) => {
+const loraOf = (lora: FolderModel["lora"]) => {
   if (lora === null) return undefined;
   const { rank, alpha, target } = lora;
   try {
@@ -147,6 +149,13 @@ export const loraOf = (lora: Extract<RunConfig["model"], { kind: "qwen25vl" }>["
   } catch (cause) {
     throw new ConfigError(`model.lora.target: expected a regular expression, got ${JSON.stringify(target)}`, { cause });
   }
+};
+
+/** What is trained of a model in a folder. @throws ConfigError */
+export const trainedOf = ({ lora, freezeVision }: Pick<FolderModel, "lora" | "freezeVision">) => {
+  if (lora !== null && freezeVision)
+    throw new ConfigError("model.freezeVision: with model.lora adapters alone are trained; leave one of the two out");
+  return { lora: loraOf(lora), freezeVision };
 };
 
 /** The referee of a run, when it is a model. */

@@ -104,7 +104,11 @@ export const exportModel = async (run: Run, stage: StageName, result: StageResul
   const kept = config.export.weights === "best" && result.best !== null ? await loadBest(best) : null;
   const target = runFiles(folder).model;
   try {
-    await model.save(target, kept ?? result.weights, { overwrite: true, signal: options.signal });
+    await model.save(target, kept ?? result.weights, {
+      overwrite: true,
+      dtype: config.export.dtype,
+      signal: options.signal,
+    });
   } catch (cause) {
     throw new OutputError(`${target}: ${messageOf(cause)}`, { cause });
   }

@@ -29,6 +29,8 @@ export interface FileRange {
 export interface External extends FileRange {
   /** How the numbers are stored. */
   readonly type: "float32" | "float16" | "bfloat16";
+  /** Differs when the file is another one, or has changed. */
+  readonly stamp?: string | undefined;
 }
 
 const FROZEN = Symbol.for("r1reward.engine.frozen");
@@ -44,10 +46,10 @@ export interface Frozen {
 export const externalOf = (value: unknown): External | undefined =>
   typeof value === "object" && value !== null && FROZEN in value ? (value as Frozen)[FROZEN] : undefined;
 
-/** The same tensor by another path. */
-export const atPath = (frozen: Frozen, resolve: (path: string) => string): Frozen => ({
+/** The same tensor, its file known by its real path and by what tells whether it has changed. */
+export const placedAt = (frozen: Frozen, place: (path: string) => Pick<External, "path" | "stamp">): Frozen => ({
   ...frozen,
-  [FROZEN]: { ...frozen[FROZEN], path: resolve(frozen[FROZEN].path) },
+  [FROZEN]: { ...frozen[FROZEN], ...place(frozen[FROZEN].path) },
 });
 
 const STORED: Partial<Record<SafetensorsDtype, External["type"]>> = {

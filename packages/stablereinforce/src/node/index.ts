@@ -13,6 +13,7 @@ export { openSharded, openWeights, type OpenCheckpointOptions } from "./sharded.
 export { atomicWrite } from "./atomic-write.ts";
 export { readQwenAdapter, writeQwenAdapter, type QwenAdapter, type WriteAdapterOptions } from "./qwen-adapter.ts";
 export { readQwenFolder, type QwenFolder, type ReadQwenOptions } from "./qwen-folder.ts";
+export { mapQwenFolder, type MappedQwenFolder, type MapQwenOptions } from "./mapped-qwen.ts";
 export { writeQwenFolder, type LoadParam, type WriteQwenOptions } from "./qwen-write.ts";
 export { folderStore } from "./folder-store.ts";
 export { imageDecoder } from "./image-decoder.ts";
@@ -32,9 +33,10 @@ export {
   openQwen,
   readQwenConfig,
   type FreshQwenOptions,
+  type OpenQwenSettings,
   type QwenModelSettings,
   type QwenPipelineModel,
 } from "./qwen-model.ts";
-export { hasWeights, qwenFacts } from "./qwen-facts.ts";
+export { hasWeights, qwenFacts, type TrainedPart } from "./qwen-facts.ts";
 export { openLocalModel, type OpenLocalModelOptions } from "./open-local-model.ts";
 export { serverWeights, type ServerWeightsOptions } from "./server-weights.ts";

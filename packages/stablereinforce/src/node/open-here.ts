@@ -10,7 +10,7 @@ import { CheckpointError } from "../errors.ts";
 import { localChatModel, type LocalChatModel } from "../qwen/chat/index.ts";
 import { qwenInputs } from "../qwen/inputs/index.ts";
 import { imageDecoder } from "./image-decoder.ts";
-import { checkQwenParts, processorWithin, readQwenParts } from "./qwen-parts.ts";
+import { checkQwenParts, mapQwenParts, processorWithin, readQwenParts } from "./qwen-parts.ts";
 
 /** How a folder is opened. */
 export interface OpenLocalModelOptions extends CallOptions {
@@ -35,6 +35,11 @@ export interface OpenLocalModelOptions extends CallOptions {
   readonly workers?: number | undefined;
   /** Write on after a stop token, up to `maxTokens`: for measuring. False by default. */
   readonly ignoreStop?: boolean | undefined;
+  /**
+   * Leave the weights in their files: graphs map them, and workers share their pages. A checkpoint of 16 bits takes half its size in
+   * float32 then, and nothing is loaded. The files must not change meanwhile. False by default.
+   */
+  readonly mapWeights?: boolean | undefined;
   /** The worker's module, for bundlers that move it. */
   readonly workerUrl?: URL | undefined;
 }
@@ -81,15 +86,22 @@ export const checkFolder = async (folder: string, { signal, maxPixels }: OpenLoc
   processorWithin(processor, maxPixels);
 };
 
-/** Reads a folder whole. @throws CheckpointError naming the file, ConfigError naming the field */
-const readParts = async (folder: string, { signal, maxPixels, ignoreStop }: OpenLocalModelOptions) => {
-  await checkFiles(folder);
-  const { config, params, tokenizer, processor: known } = await readQwenParts(folder, { signal });
-  const processor = processorWithin(known, maxPixels);
-  const inputs = qwenInputs({ tokenizer, processor, config, decode: imageDecoder() });
-  const spoken = ignoreStop === true ? { ...tokenizer, stopTokens: [] } : tokenizer;
-  return { config, weights: params, tokenizer: spoken, inputs, pixels: processor.options.maxPixels };
+/** Closes what was opened, the last one first. */
+const closer = () => {
+  const open: (() => PromiseLike<void>)[] = [];
+  return {
+    add: (close: () => PromiseLike<void>): void => void open.push(close),
+    all: async (): Promise<void> => {
+      for (const close of open.splice(0).reverse()) await close();
+    },
+  };
 };
+
+/** Reads a folder, or maps its weights. @throws CheckpointError naming the file, ConfigError naming the field */
+const readParts = async (folder: string, engine: Engine, { signal, mapWeights }: OpenLocalModelOptions) =>
+  mapWeights === true
+    ? mapQwenParts(folder, { signal, engine })
+    : { ...(await readQwenParts(folder, { signal })), close: () => Promise.resolve() };
 
 /** Opens a folder on this thread; its revision is not computed where it is known. @throws as `openLocalModel` */
 export const openHere = async (
@@ -97,22 +109,28 @@ export const openHere = async (
   options: OpenLocalModelOptions,
   known?: string,
 ): Promise<LocalChatModel> => {
-  const { signal, maxBatch, context, windowMs, threads } = options;
-  const { pixels, ...parts } = await readParts(folder, options);
-  const limit = Math.min(context ?? Infinity, parts.config.text.maxPositions);
-  if (!(limit > 1)) throw new ConfigError(`context: expected more than 1, got ${limit}`);
-  const revision = known ?? (await revisionOf(folder, signal));
-  const engine = options.engine ?? (await createEngine({ threads }));
-  const name = options.name ?? basename(folder);
-  const fingerprint = JSON.stringify({ context: limit, maxPixels: pixels, runtime: engine.runtime });
-  const identity = { name, revision, fingerprint };
-  const model = localChatModel({ ...identity, engine, ...parts, maxBatch, context: limit, windowMs });
-  if (options.engine !== undefined) return model;
-  return {
-    ...model,
-    [Symbol.asyncDispose]: async () => {
-      await model[Symbol.asyncDispose]();
-      await engine[Symbol.asyncDispose]();
-    },
-  };
+  const { signal, maxBatch, windowMs, threads, ignoreStop, name = basename(folder) } = options;
+  const open = closer();
+  await checkFiles(folder);
+  try {
+    const engine = options.engine ?? (await createEngine({ threads }));
+    if (options.engine === undefined) open.add(() => engine[Symbol.asyncDispose]());
+    const { config, params: weights, tokenizer, processor: own, close } = await readParts(folder, engine, options);
+    open.add(close);
+    const processor = processorWithin(own, options.maxPixels);
+    const context = Math.min(options.context ?? Infinity, config.text.maxPositions);
+    if (!(context > 1)) throw new ConfigError(`context: expected more than 1, got ${context}`);
+    const revision = known ?? (await revisionOf(folder, signal));
+    const { maxPixels } = processor.options;
+    const fingerprint = JSON.stringify({ context, maxPixels, runtime: engine.runtime });
+    const inputs = qwenInputs({ tokenizer, processor, config, decode: imageDecoder() });
+    const spoken = ignoreStop === true ? { ...tokenizer, stopTokens: [] } : tokenizer;
+    const parts = { engine, config, weights, tokenizer: spoken, inputs, maxBatch, context, windowMs };
+    const model = localChatModel({ name, revision, fingerprint, ...parts });
+    open.add(() => model[Symbol.asyncDispose]());
+    return { ...model, [Symbol.asyncDispose]: open.all };
+  } catch (error) {
+    await open.all();
+    throw error;
+  }
 };

@@ -8,6 +8,7 @@ import { parseQwenConfig } from "../qwen/model/config.ts";
 import { diskName } from "../qwen/model/names.ts";
 import { qwenParameterShapes } from "../qwen/model/shapes.ts";
 import type { QwenConfig, QwenParams } from "../qwen/model/types.ts";
+import type { SafetensorsTensor } from "../safetensors/types.ts";
 import { assertFinite, toFloat32, type FloatDtype } from "../safetensors/values.ts";
 import { readJson } from "./read-json.ts";
 import type { TensorSource } from "./safetensors-file.ts";
@@ -27,6 +28,9 @@ export interface QwenFolder {
   /** What the numbers are stored as. */
   readonly dtype: FloatDtype;
 }
+
+/** Names of the two that may be one. */
+export const [EMBEDDING, HEAD] = ["model.embed_tokens.weight", "lm_head.weight"] as const;
 
 const FLOATS: ReadonlySet<string> = new Set(["F32", "F16", "BF16", "F64"]);
 
@@ -70,89 +74,120 @@ const checkAll = (source: TensorSource, names: ReadonlyMap<string, string>, conf
     if (!FLOATS.has(entry.dtype)) throw fail("bad-dtype", `expected F32, F16, BF16 or F64, got ${entry.dtype}`);
   }
   for (const [name, stored] of names) {
-    const copyOfEmbedding = name === "lm_head.weight" && config.text.tiedEmbeddings; // some writers save it twice
+    const copyOfEmbedding = name === HEAD && config.text.tiedEmbeddings; // some writers save it twice
     if (expected.has(name) || copyOfEmbedding) continue;
     throw new CheckpointError({ file, problem: "bad-name", tensor: stored }, "expected no such tensor in this model");
   }
 };
 
 /** Names in the order in which their bytes lie: the disk is read forwards. */
-const inFileOrder = (source: TensorSource, names: readonly string[]): string[] => {
-  const places = new Map(names.map((name) => [name, source.locate(name)]));
+export const inFileOrder = ({ source, names }: CheckedFolder): string[] => {
+  const places = new Map([...names.values()].map((name) => [name, source.locate(name)]));
   const placeOf = (name: string) => places.get(name) as { path: string; offset: number };
-  return [...names].sort((a, b) => {
+  return [...places.keys()].sort((a, b) => {
     const [x, y] = [placeOf(a), placeOf(b)];
     return x.path < y.path ? -1 : x.path > y.path ? 1 : x.offset - y.offset;
   });
 };
 
-/** Reads tensors one ahead: the next one comes from the disk while this one is checked and converted. */
-async function* readAhead(source: TensorSource, names: readonly string[], signal: AbortSignal | undefined) {
-  let next = names[0] === undefined ? undefined : source.read(names[0], { signal });
-  for (const [i, name] of names.entries()) {
-    const following = names[i + 1];
-    const current = await next;
-    next = following === undefined ? undefined : source.read(following, { signal });
-    next?.catch(() => undefined); // awaited in the next round, if there is one
-    if (current !== undefined) yield [name, current] as const;
+/** Results of tasks in their order; each begins before the one before it is handed out, so that the disk works meanwhile. */
+export async function* oneAhead<T>(tasks: Iterable<() => Promise<T>>): AsyncGenerator<T> {
+  let next: Promise<T> | undefined;
+  for (const task of tasks) {
+    const current = next;
+    if (current !== undefined) await current;
+    next = task();
+    next.catch(() => undefined); // awaited in the next round, if there is one
+    if (current !== undefined) yield await current;
   }
+  if (next !== undefined) yield await next;
 }
 
-const readParams = async (
-  source: TensorSource,
-  names: ReadonlyMap<string, string>,
-  [file, signal]: readonly [string, AbortSignal | undefined],
-): Promise<QwenParams<HostTensor>> => {
+/** A tensor that was read, every number looked at, as float32. @throws CheckpointError `not-finite` */
+export const checkedWeight = (file: string, name: string, tensor: SafetensorsTensor): HostTensor => {
+  assertFinite(file, name, tensor);
+  return { data: toFloat32(tensor), shape: tensor.shape, dtype: "float32" };
+};
+
+const readParams = async (folder: CheckedFolder, signal: AbortSignal | undefined): Promise<QwenParams<HostTensor>> => {
   const params: Record<string, HostTensor> = {};
-  for await (const [stored, tensor] of readAhead(source, inFileOrder(source, [...names.values()]), signal)) {
+  const reads = inFileOrder(folder).map(
+    (name) => async () => [name, await folder.source.read(name, { signal })] as const,
+  );
+  for await (const [stored, tensor] of oneAhead(reads)) {
     throwIfAborted(signal);
-    assertFinite(file, stored, tensor);
-    params[diskName(stored)] = { data: toFloat32(tensor), shape: tensor.shape, dtype: "float32" };
+    params[diskName(stored)] = checkedWeight(folder.path, stored, tensor);
   }
   return params;
 };
 
-/** A tied head that was saved as well must be the embedding. */
-const dropTiedHead = (params: QwenParams<HostTensor>, config: QwenConfig, file: string): QwenParams<HostTensor> => {
-  const { "lm_head.weight": head, ...rest } = params;
-  if (head === undefined || !config.text.tiedEmbeddings) return params;
-  const embedding = rest["model.embed_tokens.weight"] as HostTensor;
-  if (head.data.length === embedding.data.length && head.data.every((x, i) => x === embedding.data[i])) return rest;
+/** A tied head that was saved as well must be the embedding. @throws CheckpointError `bad-name` */
+export const checkTiedHead = (head: HostTensor, embedding: HostTensor, file: string): void => {
+  if (head.data.length === embedding.data.length && head.data.every((x, i) => x === embedding.data[i])) return;
   throw new CheckpointError(
-    { file, problem: "bad-name", tensor: "lm_head.weight" },
+    { file, problem: "bad-name", tensor: HEAD },
     "expected the embedding, which config.json says it is tied to",
   );
 };
 
-interface Checked {
+const dropTiedHead = (params: QwenParams<HostTensor>, config: QwenConfig, file: string): QwenParams<HostTensor> => {
+  const { [HEAD]: head, ...rest } = params;
+  if (head === undefined || !config.text.tiedEmbeddings) return params;
+  checkTiedHead(head, rest[EMBEDDING] as HostTensor, file);
+  return rest;
+};
+
+/** A folder of which everything was checked that headers tell. Dispose it to close its files. */
+export interface CheckedFolder extends AsyncDisposable {
+  readonly path: string;
   readonly source: TensorSource;
+  /** Names on disk by the names that parameters have. */
   readonly names: ReadonlyMap<string, string>;
   readonly config: QwenConfig;
 }
 
-/** Opens a folder, checks everything that headers tell, and closes it after the work. */
-const inFolder = async <T>(
-  path: string,
-  { signal, allowLinks }: ReadQwenOptions,
-  work: (folder: Checked) => T | Promise<T>,
-): Promise<T> => {
+const asCheckpointError = (path: string, cause: unknown): unknown =>
+  isR1Error(cause) || (cause as Error).name === "AbortError"
+    ? cause
+    : new CheckpointError({ file: path, problem: "io" }, messageOf(cause), { cause });
+
+/** Opens a folder and checks names, shapes and dtypes. @throws as `readQwenFolder`, but for `not-finite` */
+export const openChecked = async (path: string, options: ReadQwenOptions): Promise<CheckedFolder> => {
+  const { signal, allowLinks } = options;
   throwIfAborted(signal);
   const json = await readJson(join(path, "config.json"));
   await refusePickles(path);
   const source = await openWeights(path, { allowLinks });
   try {
     const names = namesIn(source, path);
-    const config = parseQwenConfig(json, { tied: !names.has("lm_head.weight") });
+    const config = parseQwenConfig(json, { tied: !names.has(HEAD) });
     checkAll(source, names, config, path);
-    return await work({ source, names, config });
+    return { path, source, names, config, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
   } catch (cause) {
-    throw isR1Error(cause) || (cause as Error).name === "AbortError"
-      ? cause
-      : new CheckpointError({ file: path, problem: "io" }, messageOf(cause), { cause });
-  } finally {
     await source[Symbol.asyncDispose]();
+    throw asCheckpointError(path, cause);
   }
 };
+
+/** Opens a folder, and closes it after the work. */
+const inFolder = async <T>(
+  path: string,
+  options: ReadQwenOptions,
+  work: (folder: CheckedFolder) => T | Promise<T>,
+): Promise<T> => {
+  const folder = await openChecked(path, options);
+  try {
+    return await work(folder);
+  } catch (cause) {
+    throw asCheckpointError(path, cause);
+  } finally {
+    await folder[Symbol.asyncDispose]();
+  }
+};
+
+/** What the embedding is stored as, and so what the model is said to be. */
+export const dtypeOf = ({ source, names }: CheckedFolder): FloatDtype =>
+  source.entry(names.get(EMBEDDING) as string).dtype as FloatDtype;
 
 /**
  * Reads `config.json` and the weights of a folder: one file or shards with an index, BF16, F16, F32 or F64, names as on the hub or
@@ -162,10 +197,10 @@ const inFolder = async <T>(
  * `bad-dtype`, `not-finite`, `pickle`, `bad-path`, `bad-index`, `io`, …; AbortError.
  */
 export const readQwenFolder = (path: string, options: ReadQwenOptions = {}): Promise<QwenFolder> =>
-  inFolder(path, options, async ({ source, names, config }) => {
-    const params = dropTiedHead(await readParams(source, names, [path, options.signal]), config, path);
-    const dtype = source.entry(names.get("model.embed_tokens.weight") as string).dtype as FloatDtype;
-    return { path, config, params, dtype };
+  inFolder(path, options, async (folder) => {
+    const { config } = folder;
+    const params = dropTiedHead(await readParams(folder, options.signal), config, path);
+    return { path, config, params, dtype: dtypeOf(folder) };
   });
 
 /** Checks a folder as `readQwenFolder` does, but for the numbers, which it does not read. @throws as `readQwenFolder` */

@@ -1,17 +1,25 @@
 /** Qwen2.5-VL as a model of the pipeline: from a Hugging Face folder, or with fresh weights and a tokenizer of its own. */
 import { join } from "node:path";
 import { ConfigError, type MediaLoader, type Winner } from "@r1reward/core";
+import type { HostTensor } from "../engine/tensor.ts";
 import type { Engine } from "../engine/types.ts";
 import { freshQwenConfig, type FreshQwenSize } from "../pipeline/fresh-qwen.ts";
 import type { PipelineModel } from "../pipeline/types.ts";
 import { qwenInputs, qwenTokenizer, trainBpe, type QwenTokenizer } from "../qwen/inputs/index.ts";
-import { mergeLora, parseQwenConfig, type LoraConfig, type QwenConfig, type QwenParams } from "../qwen/model/index.ts";
-import { fullTraining, loraTraining, qwen25vl, type Qwen25VLPolicy } from "../qwen/policy/index.ts";
-import type { HostTensor } from "../engine/tensor.ts";
+import { loraMerger, parseQwenConfig, type LoraConfig, type QwenConfig } from "../qwen/model/index.ts";
+import {
+  frozenVision,
+  fullTraining,
+  loraTraining,
+  qwen25vl,
+  type PlacedWeights,
+  type Qwen25VLPolicy,
+  type Trainable,
+} from "../qwen/policy/index.ts";
 import type { ProcessorOptions } from "../qwen/inputs/types.ts";
 import { imageDecoder } from "./image-decoder.ts";
 import { writeQwenAdapter } from "./qwen-adapter.ts";
-import { processorWithin, readQwenParts } from "./qwen-parts.ts";
+import { mapQwenParts, processorWithin, readQwenParts } from "./qwen-parts.ts";
 import { writeQwenFolder } from "./qwen-write.ts";
 import { readJson } from "./read-json.ts";
 
@@ -22,6 +30,8 @@ export interface QwenModelSettings {
   readonly context?: number | undefined;
   /** Adapters in place of all weights. */
   readonly lora?: LoraConfig | undefined;
+  /** Leave the vision tower as it is. Adapters leave it anyway, unless their target names it. False by default. */
+  readonly freezeVision?: boolean | undefined;
   /** Forget activations inside of blocks and make them again. */
   readonly checkpoint?: boolean | undefined;
   /** Most sequences sampled side by side. */
@@ -45,19 +55,42 @@ interface Pieces {
   readonly config: QwenConfig;
   readonly tokenizer: QwenTokenizer;
   readonly processor: ProcessorOptions;
-  readonly params?: QwenParams<HostTensor> | undefined;
+  readonly params?: PlacedWeights | undefined;
   readonly initSeed?: number | undefined;
   /** What `save` writes beside weights and sizes. */
   readonly companions: { readonly from: string } | { readonly files: Readonly<Record<string, string>> };
+  /** Closes the files that weights stay in. */
+  readonly close?: (() => Promise<void>) | undefined;
 }
 
+/** What is trained. @throws ConfigError when two settings say different things */
+const trainableOf = ({ lora, freezeVision = false }: QwenModelSettings): Trainable => {
+  if (lora === undefined) return freezeVision ? frozenVision : fullTraining;
+  if (freezeVision)
+    throw new ConfigError("freezeVision: adapters alone are trained with lora; their target says where");
+  return loraTraining(lora);
+};
+
+/** Writes weights one after the other, adapters added in: never all of them in memory. */
+const saverOf =
+  (
+    { config, companions }: Pieces,
+    policy: Pick<Qwen25VLPolicy, "weight">,
+    lora: LoraConfig | undefined,
+  ): NonNullable<PipelineModel["save"]> =>
+  async (path, trained, options = {}) => {
+    const merge = lora === undefined ? (_: string, weight: HostTensor) => weight : loraMerger(trained, lora);
+    const params = async (name: string): Promise<HostTensor> => merge(name, await policy.weight(trained, name));
+    await writeQwenFolder(path, { config, params, ...companions, ...options });
+  };
+
 const assemble = <Truth>(pieces: Pieces, settings: QwenModelSettings): QwenPipelineModel<Truth> => {
-  const { config, tokenizer, params, initSeed, companions } = pieces;
+  const { config, tokenizer, params, initSeed } = pieces;
   const { engine, lora, media, checkpoint, maxBatch, entropy } = settings;
   const context = Math.min(settings.context ?? Infinity, config.text.maxPositions);
   const processor = processorWithin(pieces.processor, settings.maxPixels);
   const inputs = qwenInputs({ tokenizer, processor, config, media, decode: imageDecoder() });
-  const trainable = lora === undefined ? fullTraining : loraTraining(lora);
+  const trainable = trainableOf(settings);
   const weights = params;
   const made = {
     engine,
@@ -80,17 +113,25 @@ const assemble = <Truth>(pieces: Pieces, settings: QwenModelSettings): QwenPipel
     context: policy.context,
     measure: (prompt) => policy.measure(prompt),
     encode: (prompt, reply) => policy.encode(prompt, reply),
-    save: async (path, trained, options = {}) => {
-      const all = policy.allWeights(trained);
-      const whole = lora === undefined ? all : mergeLora(all, all, lora);
-      await writeQwenFolder(path, { config, params: whole, ...companions, ...options });
-    },
+    save: saverOf(pieces, policy, lora),
     ...(lora === undefined
       ? {}
       : { saveAdapter: (path, trained) => writeQwenAdapter(path, { lora, params: trained }) }),
-    [Symbol.asyncDispose]: () => policy[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await policy[Symbol.asyncDispose]();
+      await pieces.close?.();
+    },
   };
 };
+
+/** How a folder is opened. */
+export interface OpenQwenSettings extends QwenModelSettings {
+  /**
+   * Leave weights that are not trained in their files (see `mapQwenFolder`): a fraction of the memory, and nothing is loaded. The files must
+   * not change meanwhile. False by default.
+   */
+  readonly mapWeights?: boolean | undefined;
+}
 
 /**
  * Opens a Hugging Face folder for training and measuring.
@@ -99,9 +140,19 @@ const assemble = <Truth>(pieces: Pieces, settings: QwenModelSettings): QwenPipel
  */
 export const openQwen = async <Truth = Winner>(
   path: string,
-  settings: QwenModelSettings,
+  settings: OpenQwenSettings,
 ): Promise<QwenPipelineModel<Truth>> => {
-  return assemble<Truth>({ ...(await readQwenParts(path)), companions: { from: path } }, settings);
+  const companions = { from: path };
+  const { trains } = trainableOf(settings);
+  if (settings.mapWeights !== true) return assemble<Truth>({ ...(await readQwenParts(path)), companions }, settings);
+  const stays = (name: string): boolean => !trains(name);
+  const { close, ...parts } = await mapQwenParts(path, { engine: settings.engine, stays });
+  try {
+    return assemble<Truth>({ ...parts, companions, close }, settings);
+  } catch (error) {
+    await close();
+    throw error;
+  }
 };
 
 /** Sizes of a model whose weights need not be there: `config.json` alone. @throws ConfigError, CheckpointError */

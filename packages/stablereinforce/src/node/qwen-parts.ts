@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { processorOptionsFrom, qwenProcessor, qwenTokenizer, type QwenTokenizer } from "../qwen/inputs/index.ts";
 import type { ProcessorOptions } from "../qwen/inputs/types.ts";
 import { checkQwenFolder, readQwenFolder, type QwenFolder, type ReadQwenOptions } from "./qwen-folder.ts";
+import { mapQwenFolder, type MappedQwenFolder, type MapQwenOptions } from "./mapped-qwen.ts";
 import { readJson } from "./read-json.ts";
 
 /** A folder, whole. */
@@ -32,6 +33,28 @@ const withCompanions = async <F extends Pick<QwenFolder, "config">>(path: string
 /** Reads a folder whole. @throws CheckpointError naming the file, ConfigError naming the field, AbortError */
 export const readQwenParts = async (path: string, options: ReadQwenOptions = {}): Promise<QwenParts> =>
   withCompanions(path, () => readQwenFolder(path, options));
+
+/**
+ * Opens a folder whose weights stay in it; `close` it at the end.
+ * @throws as `readQwenParts`
+ */
+export const mapQwenParts = async (path: string, options: MapQwenOptions) => {
+  const open: MappedQwenFolder[] = [];
+  const close = async (): Promise<void> => {
+    for (const folder of open.splice(0)) await folder[Symbol.asyncDispose]();
+  };
+  const read = async (): Promise<MappedQwenFolder> => {
+    const folder = await mapQwenFolder(path, options);
+    open.push(folder);
+    return folder;
+  };
+  try {
+    return { ...(await withCompanions(path, read)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+};
 
 /** Reads a folder but for its weights, of which names, shapes and dtypes are checked. @throws as `readQwenParts` */
 export const checkQwenParts = async (path: string, options: ReadQwenOptions = {}): Promise<Omit<QwenParts, "params">> =>

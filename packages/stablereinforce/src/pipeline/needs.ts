@@ -3,12 +3,17 @@
  * what it counts. P parameters, T of them trained, B rows, L tokens of a row.
  */
 
+import { bytesPerElement } from "../safetensors/dtype.ts";
+import type { FloatDtype } from "../safetensors/values.ts";
+
 /** Sizes of a model, as far as needs depend on them. */
 export interface ModelFacts {
   /** P */
   readonly parameters: number;
   /** T */
   readonly trained: number;
+  /** Bytes of weights that are not trained and stay in their files; those are in memory by default. */
+  readonly mapped?: number | undefined;
   readonly layers: number;
   readonly hiddenSize: number;
   readonly intermediateSize: number;
@@ -79,11 +84,22 @@ const cache = (m: ModelFacts, s: StageFacts): Need => {
   };
 };
 
+const weights = ({ parameters, trained, mapped }: ModelFacts): readonly Need[] => {
+  const detail = "float32, on the engine and as they were read";
+  const learning = { name: "weights", bytes: 2 * F32 * trained, detail };
+  if (parameters === trained) return [learning];
+  const rest =
+    mapped === undefined
+      ? { bytes: F32 * (parameters - trained), detail: "float32; engine.mapWeights would leave them in their files" }
+      : { bytes: mapped, detail: "pages of their files, which the system may drop" };
+  return [learning, { name: "weights that are not trained", ...rest }];
+};
+
 /** Memory of a stage, its parts one by one. */
 export const memoryNeeds = (m: ModelFacts, s: StageFacts): readonly Need[] => {
   const reference = s.reference ? [{ name: "reference weights", bytes: F32 * m.trained, detail: "KL needs them" }] : [];
   return [
-    { name: "weights", bytes: 2 * F32 * m.parameters, detail: "float32, on the engine and as they were read" },
+    ...weights(m),
     { name: "moments of AdamW", bytes: 2 * F32 * m.trained, detail: "float32, two for each trained weight" },
     {
       name: "next weights and moments",
@@ -101,7 +117,7 @@ export const memoryNeeds = (m: ModelFacts, s: StageFacts): readonly Need[] => {
 /** Disk: checkpoints that are kept while one more is written, the best weights, the exported model. */
 export const diskNeeds = (
   m: ModelFacts,
-  how: { readonly keep: number; readonly stages: number; readonly exported: boolean },
+  how: { readonly keep: number; readonly stages: number; readonly exported: false | FloatDtype },
 ): readonly Need[] => [
   {
     name: "checkpoints",
@@ -109,7 +125,9 @@ export const diskNeeds = (
     detail: `${how.keep} kept and one being written, in ${how.stages} stages`,
   },
   { name: "best weights", bytes: how.stages * 2 * F32 * m.trained, detail: "one kept and one being written" },
-  ...(how.exported ? [{ name: "exported model", bytes: F32 * m.parameters, detail: "float32" }] : []),
+  ...(how.exported === false
+    ? []
+    : [{ name: "exported model", bytes: bytesPerElement(how.exported) * m.parameters, detail: how.exported }]),
 ];
 
 /**

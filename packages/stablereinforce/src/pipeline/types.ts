@@ -1,10 +1,8 @@
 /**
- * The paper's pipeline as values and functions: data → cold start → StableReinforce → evaluation → export.
- *
- *   pairs → promptsOf / examplesOf → runSft → runRl → evaluatePolicy → model.save
- *
+ * The paper's pipeline as values and functions: pairs → promptsOf / examplesOf → runSft → runRl → evaluatePolicy → model.save.
  * Nothing here reads a file or a flag: where things are kept and what is told to whom are arguments. Shapes only.
  */
+import type { FloatDtype } from "../safetensors/values.ts";
 import type {
   Awaitable,
   CallOptions,
@@ -70,6 +68,14 @@ export interface CritiqueSource {
   readonly at: (index: number) => CritiqueExample | undefined;
 }
 
+/** How a model is written. */
+export interface SaveModelOptions extends CallOptions {
+  /** Replace a folder that is there. False by default. */
+  readonly overwrite?: boolean | undefined;
+  /** What the numbers are stored as: F32 by default; 16 bits are rounded to nearest. */
+  readonly dtype?: FloatDtype | undefined;
+}
+
 /** A model in the pipeline: a policy and what the stages need beside it. */
 export interface PipelineModel<Truth = Winner> extends AsyncDisposable {
   readonly policy: Policy<Truth>;
@@ -84,12 +90,7 @@ export interface PipelineModel<Truth = Winner> extends AsyncDisposable {
   readonly encode: (prompt: readonly Message[], reply: string) => Awaitable<TokenRow>;
   /** Writes the model with these weights as a Hugging Face folder, whole or not at all. @throws CheckpointError, AbortError */
   readonly save?:
-    | ((
-        path: string,
-        weights: Params<HostTensor>,
-        options?: CallOptions & { readonly overwrite?: boolean | undefined },
-      ) => Promise<void>)
-    | undefined;
+    ((path: string, weights: Params<HostTensor>, options?: SaveModelOptions) => Promise<void>) | undefined;
   /** Writes the adapters alone in peft's format, where adapters are what is trained. @throws CheckpointError */
   readonly saveAdapter?: ((path: string, weights: Params<HostTensor>) => Promise<void>) | undefined;
   /** What replies of a server are read with; a model without one must sample by itself. */

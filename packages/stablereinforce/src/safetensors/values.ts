@@ -71,12 +71,16 @@ export const firstNonFinite = (tensor: SafetensorsTensor): number | null => {
   return null;
 };
 
-/** Throws `CheckpointError` (`not-finite`) when the tensor holds a NaN or an infinity. */
-export const assertFinite = (file: string, name: string, tensor: SafetensorsTensor): void => {
+/**
+ * Throws `CheckpointError` (`not-finite`) when the tensor holds a NaN or an infinity.
+ *
+ * @param before How many elements of the whole tensor come before these; 0 by default.
+ */
+export const assertFinite = (file: string, name: string, tensor: SafetensorsTensor, before = 0): void => {
   const at = firstNonFinite(tensor);
   if (at === null) return;
   throw new CheckpointError(
     { file, problem: "not-finite", tensor: name },
-    `expected finite values, got NaN or an infinity at element ${at}`,
+    `expected finite values, got NaN or an infinity at element ${before + at}`,
   );
 };

@@ -48,6 +48,7 @@ const model = z.discriminatedUnion("kind", [
     ),
     context: said(count, "most tokens of prompt and reply together"),
     lora: said(lora.nullable(), "train low-rank adapters only; null trains all weights"),
+    freezeVision: said(z.boolean().default(false), "leave the vision tower as it is; adapters leave it anyway"),
     checkpoint: said(
       z.boolean(),
       "forget activations inside of blocks and make them again: less memory, a third more time",
@@ -222,6 +223,10 @@ export const runSchema = z.strictObject({
       z.boolean(),
       "keep the memory of graphs between runs: faster; false takes less than half where lengths differ",
     ),
+    mapWeights: said(
+      z.boolean().default(false),
+      "leave weights that are not trained in the model's files, where graphs read them: a fraction of the memory",
+    ),
     maxBatch: said(count, "sequences sampled side by side"),
   }),
   protocol: said(z.enum(["r1", "r1-train", "shapes"]), "how the policy is asked, and how its replies are read"),
@@ -233,7 +238,12 @@ export const runSchema = z.strictObject({
   checkpoints: z.strictObject({ every: count, keep: count }),
   monitor,
   export: said(
-    z.strictObject({ weights: z.enum(["best", "last"]) }).nullable(),
+    z
+      .strictObject({
+        weights: z.enum(["best", "last"]),
+        dtype: said(z.enum(["F32", "BF16", "F16"]).default("F32"), "what the numbers are stored as"),
+      })
+      .nullable(),
     "write the trained model as a Hugging Face folder",
   ),
 });

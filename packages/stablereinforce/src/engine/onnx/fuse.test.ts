@@ -100,3 +100,37 @@ describe.each(RUNTIMES)("%s", (runtime) => {
     }
   });
 });
+
+describe("a table of 16 bits in its file", () => {
+  const EXTERNAL = { path: "/model.safetensors", offset: 0, length: 44, type: "bfloat16" } as const;
+  const graph = (fn: Fn) =>
+    traceFunction(
+      fn as never,
+      [
+        { shape: [11, 2], dtype: "float32", external: EXTERNAL },
+        { shape: [5], dtype: "int32" },
+      ],
+      { list: [{ leaf: 0 }, { leaf: 1 }] },
+    ).graph;
+  const rows = (table: tf.Tensor, ids: tf.Tensor): tf.Tensor => tf.gather(table, ids as tf.Tensor1D);
+
+  it("is gathered first and widened then", () => {
+    const { nodes } = fused(graph(rows as Fn));
+    const at = nodes.findIndex(({ op }) => op === "Gather");
+    expect(nodes[at]?.inputs[0]?.external).toEqual(EXTERNAL);
+    expect(nodes[at]?.outputs[0]).toMatchObject({ type: "bfloat16", shape: [5, 2] });
+    expect(nodes[at + 1]).toMatchObject({ op: "Cast", inputs: nodes[at]?.outputs });
+    expect(nodes.filter(({ op }) => op === "Cast")).toHaveLength(1);
+    const ids = nodes.flatMap(({ outputs }) => outputs.map(({ id }) => id));
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it("is widened as a whole for those who need the whole, once", () => {
+    const both = (table: tf.Tensor, ids: tf.Tensor): tf.Tensor[] => [
+      rows(table, ids),
+      tf.matMul(rows(table, ids), table, false, true),
+    ];
+    const casts = fused(graph(both as Fn)).nodes.filter(({ op }) => op === "Cast");
+    expect(casts.filter(({ inputs }) => inputs[0]?.external !== undefined)).toHaveLength(1);
+  });
+});

@@ -4,6 +4,7 @@
  * - A product with a transposed matrix, and what is added to it: one `Gemm`. Left as `Transpose`, `MatMul` and `Add`, ONNX Runtime (1.30)
  *   joins the product and the addition first and is left with a transposition of the weights in every step.
  * - RMSNorm forward, where no gradient needs its parts: one `SimplifiedLayerNormalization` instead of seven nodes.
+ * - Rows of a 16-bit table that stays in its file: they are gathered first and widened then, not the other way round.
  */
 import type { Attribute, Graph, Node, Value } from "./ir.ts";
 
@@ -105,6 +106,27 @@ const rmsNorm = (uses: Uses, node: Node): Node | undefined => {
   return { ...node, op: "SimplifiedLayerNormalization", inputs: [x, gain], attributes };
 };
 
+/** `Gather` of a widened table: two nodes that widen the rows alone. */
+const gatheredFirst = (uses: Uses, node: Node, fresh: () => number): readonly Node[] | undefined => {
+  const [table, ...rest] = node.inputs;
+  const cast = node.op === "Gather" ? uses.maker(table) : undefined;
+  const [stored] = cast?.inputs ?? [];
+  const [output] = node.outputs;
+  if (cast?.op !== "Cast" || stored?.external === undefined || output === undefined) return undefined;
+  const rows: Value = { id: fresh(), type: stored.type, shape: output.shape };
+  return [
+    { ...node, inputs: [stored, ...rest], outputs: [rows] },
+    { ...cast, inputs: [rows], outputs: [output] },
+  ];
+};
+
+/** Ids that no value has. */
+const freshIds = ({ nodes }: Graph): (() => number) => {
+  let last = nodes.reduce((most, { outputs }) => outputs.reduce((max, { id }) => Math.max(max, id), most), 0);
+  for (const { inputs } of nodes) for (const input of inputs) last = Math.max(last, input?.id ?? 0);
+  return () => ++last;
+};
+
 /** Nodes that an output depends on, in their order. */
 export const needed = (nodes: readonly Node[], outputs: readonly Value[]): Node[] => {
   const wanted = new Set(outputs.map((value) => value.id));
@@ -120,6 +142,10 @@ export const needed = (nodes: readonly Node[], outputs: readonly Value[]): Node[
 /** The same graph with fewer nodes. Products in 16 bits stay as they are. */
 export const fused = (graph: Graph): Graph => {
   const uses = usesOf(graph);
-  const nodes = graph.nodes.map((node) => rmsNorm(uses, node) ?? addition(uses, node) ?? lonely(uses, node) ?? node);
+  const fresh = freshIds(graph);
+  const nodes = graph.nodes.flatMap(
+    (node) =>
+      gatheredFirst(uses, node, fresh) ?? rmsNorm(uses, node) ?? addition(uses, node) ?? lonely(uses, node) ?? node,
+  );
   return { ...graph, nodes: needed(nodes, graph.outputs) };
 };

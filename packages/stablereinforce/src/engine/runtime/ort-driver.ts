@@ -3,7 +3,7 @@ import { Tensor } from "@tensorflow/tfjs-core";
 import type { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Driver, Executable } from "../driver.ts";
 import { EngineError } from "../errors.ts";
-import { atPath, externalOf, type Frozen } from "../frozen.ts";
+import { externalOf, type Frozen } from "../frozen.ts";
 import { fused } from "../onnx/fuse.ts";
 import { sizeOf, type DType } from "../onnx/ir.ts";
 import { withPrecision } from "../onnx/precision.ts";
@@ -11,7 +11,7 @@ import { scheduled } from "../onnx/schedule.ts";
 import { hostTensor, type HostData, type HostTensor } from "../tensor.ts";
 import { traceFunction } from "../trace/trace.ts";
 import type { Leaf } from "../tree.ts";
-import { builtin } from "./load.ts";
+import { checkUnchanged, frozenHere } from "./frozen-files.ts";
 import { ortTensor, type OrtRuntime } from "./ort.ts";
 import { openSession, toProgram, type Port, type Program } from "./session.ts";
 import type { Template } from "../tree.ts";
@@ -75,9 +75,6 @@ const takeOut = async (value: unknown): Promise<HostData> => {
   return (tensor.location === "cpu" ? tensor.data : await tensor.getData(true)) as HostData;
 };
 
-/** ONNX Runtime reads files below one folder and no links that lead out of it: paths are resolved first. */
-const frozenHere = (frozen: Frozen): Frozen => atPath(frozen, builtin("node:fs").realpathSync);
-
 /** A driver over ONNX Runtime. */
 export const ortDriver = (runtime: OrtRuntime): Driver => ({
   compiles: true,
@@ -86,11 +83,13 @@ export const ortDriver = (runtime: OrtRuntime): Driver => ({
     const host = toHost(leaf as HostTensor);
     return { value: ortTensor(runtime, host.data, host), release: () => undefined };
   },
-  freeze: runtime.name === "onnx-node" ? frozenHere : undefined,
+  // On a GPU each graph would have a copy of its own there; a tensor that is given is one for all.
+  freeze: runtime.name === "onnx-node" && runtime.provider === "cpu" ? frozenHere : undefined,
   get: read,
   take: takeOut,
   free,
   prepare: async (fn, call, name) => {
+    checkUnchanged(call.specs, name);
     const { graph, result } = traceFunction(fn, call.specs, call.flat.template);
     if (graph.outputs.length === 0) throw new EngineError(`${name} returns no tensor`, { reason: "tree" });
     const chosen = scheduled(fused(withPrecision(graph, runtime.precision)));

@@ -5,7 +5,7 @@ import type { EngineTensor, HostTensor } from "../../engine/tensor.ts";
 import type { Params } from "../../policy/types.ts";
 import type { LoraConfig, QwenConfig } from "../model/types.ts";
 import type { QwenTokenizer } from "../inputs/tokenizer.ts";
-import type { RowEncoder } from "../policy/types.ts";
+import type { PlacedWeights, RowEncoder } from "../policy/types.ts";
 
 /** How the chat model is made. */
 export interface LocalChatOptions {
@@ -24,7 +24,7 @@ export interface LocalChatOptions {
    * Weights by their names on disk: arrays, which are put on the engine and freed with the model, or what a policy in training has
    * there (`policy.placed(step.params())`), which stays the caller's.
    */
-  readonly weights: Params<HostTensor> | Params<EngineTensor>;
+  readonly weights: Params<HostTensor> | Params<EngineTensor> | PlacedWeights;
   /** Of the adapters among the weights, when there are some. */
   readonly lora?: LoraConfig | undefined;
   /** Most sequences decoded side by side; 64 by default. */

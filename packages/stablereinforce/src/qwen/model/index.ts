@@ -2,7 +2,7 @@
 export { parseQwenConfig, type ParseQwenOptions } from "./config.ts";
 export { visionGeometry, visionInputs } from "./geometry.ts";
 export { valueAndNamedGrads } from "./grads.ts";
-export { initLora, isLora, loraScale, loraShapes, mergeLora, splitParams } from "./lora.ts";
+export { initLora, isLora, loraScale, loraMerger, loraShapes, mergeLora, splitParams } from "./lora.ts";
 export { diskName, runtimeName } from "./names.ts";
 export { qwenModel } from "./model.ts";
 export { initQwen, qwenParameterShapes } from "./shapes.ts";

@@ -89,6 +89,23 @@ const merged = (weight: HostTensor, [a, b]: readonly [HostTensor, HostTensor], s
 };
 
 /**
+ * A weight with its adapters added in, if it has any; for models whose weights come one at a time.
+ *
+ * @param adapters May be among other parameters; `*.lora_A.weight` and `*.lora_B.weight` are taken.
+ * @throws ConfigError when an adapter's other half is missing
+ */
+export const loraMerger = (adapters: QwenParams<HostTensor>, lora: LoraConfig) => {
+  checkLora(lora);
+  return (name: string, weight: HostTensor): HostTensor => {
+    const module = name.replace(/\.weight$/, "");
+    const [a, b] = [adapters[`${module}.lora_A.weight`], adapters[`${module}.lora_B.weight`]];
+    if (a === undefined && b === undefined) return weight;
+    if (a !== undefined && b !== undefined) return merged(weight, [a, b], loraScale(lora));
+    throw new ConfigError(`lora ${module}: expected lora_${a === undefined ? "A" : "B"}, which is missing`);
+  };
+};
+
+/**
  * Weights with their adapters added in: the same model without adapters. Parameters without adapter are shared, not copied.
  *
  * @param adapters May be among other parameters; `*.lora_A.weight` and `*.lora_B.weight` are taken.
@@ -99,21 +116,14 @@ export const mergeLora = (
   adapters: QwenParams<HostTensor>,
   lora: LoraConfig,
 ): QwenParams<HostTensor> => {
-  checkLora(lora);
+  const merge = loraMerger(adapters, lora);
   const base = Object.entries(params).filter(([name]) => !isLora(name));
-  const result: Record<string, HostTensor> = Object.fromEntries(base);
-  for (const [name, a] of Object.entries(adapters)) {
-    if (!name.endsWith(".lora_A.weight")) continue;
-    const module = name.slice(0, -".lora_A.weight".length);
-    const [weight, b] = [result[`${module}.weight`], adapters[`${module}.lora_B.weight`]];
-    if (weight === undefined || b === undefined) {
-      throw new ConfigError(
-        `lora ${module}: expected ${weight === undefined ? "its weight" : "lora_B"}, which is missing`,
-      );
-    }
-    result[`${module}.weight`] = merged(weight, [a, b], loraScale(lora));
+  for (const name of Object.keys(adapters).filter(isLora)) {
+    const module = name.replace(/\.lora_[AB]\.weight$/, "");
+    if (params[`${module}.weight`] === undefined)
+      throw new ConfigError(`lora ${module}: expected its weight, which is missing`);
   }
-  return result;
+  return Object.fromEntries(base.map(([name, weight]) => [name, merge(name, weight)]));
 };
 
 /** Is this the name of an adapter's parameter? */

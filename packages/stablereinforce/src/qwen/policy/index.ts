@@ -2,4 +2,4 @@
 export { qwen25vl } from "./qwen25vl.ts";
 export { qwenDecoder } from "./decoder.ts";
 export { frozenVision, fullTraining, loraTraining, type Trainable } from "./trainable.ts";
-export type { Qwen25VLOptions, Qwen25VLPolicy, ReplyTokenizer, RowEncoder } from "./types.ts";
+export type { PlacedWeights, Qwen25VLOptions, Qwen25VLPolicy, ReplyTokenizer, RowEncoder } from "./types.ts";

@@ -8,18 +8,11 @@ import { bucketLength } from "../../policy/transformer-policy.ts";
 import type { Params, Policy, PolicyBatch, Sampled, SampleRequest, TokenRow } from "../../policy/types.ts";
 import { decoderSampler, type Completion, type Sampler } from "../../sample/index.ts";
 import type { QwenRow } from "../inputs/types.ts";
-import {
-  qwenModel,
-  splitParams,
-  type QwenConfig,
-  type QwenInputs,
-  type QwenModel,
-  type QwenParams,
-} from "../model/index.ts";
+import { qwenModel, type QwenConfig, type QwenInputs, type QwenModel, type QwenParams } from "../model/index.ts";
 import { qwenDecoder } from "./decoder.ts";
 import { layRows, mediaOf, scoredPlaces } from "./layout.ts";
 import { fullTraining } from "./trainable.ts";
-import { onEngine, weightsOf } from "./weights.ts";
+import { allReader, onEngine, weightReader, weightsOf } from "./weights.ts";
 import type { Qwen25VLOptions, Qwen25VLPolicy, ReplyTokenizer } from "./types.ts";
 
 const longest = (rows: readonly TokenRow[], of: (row: TokenRow) => number): number =>
@@ -139,7 +132,8 @@ export const qwen25vl = <Truth = unknown>(options: Qwen25VLOptions): Qwen25VLPol
   checkVocabulary(options);
   const context = contextOf(options);
   const model = qwenModel(config, { lora: trainable.lora, checkpoint, chunkRows });
-  const { trained, frozen } = splitParams(weightsOf(options), trainable.trains);
+  const { trained, frozen } = weightsOf(options);
+  const weight = weightReader(options, frozen);
   const rest = onEngine(options, frozen);
   const decoder = qwenDecoder(engine, model);
   const sampler = decoderSampler(engine, decoder, { maxBatch: options.maxBatch });
@@ -163,7 +157,8 @@ export const qwen25vl = <Truth = unknown>(options: Qwen25VLOptions): Qwen25VLPol
       checkFits(row.tokens.length, tokens.length, context);
       return { promptTokens: row.tokens, tokens, media: row };
     },
-    allWeights: (params) => ({ ...frozen, ...params }),
+    weight,
+    allWeights: allReader(weight, Object.keys(frozen)),
     placed,
     [Symbol.asyncDispose]: async () => {
       await sampler[Symbol.asyncDispose]();

@@ -17,6 +17,9 @@ export interface RowEncoder {
 /** What the policy needs of a tokenizer. What `qwenTokenizer` makes is one. */
 export type ReplyTokenizer = Pick<PolicyTokenizer, "vocabSize" | "encodeReply" | "decode" | "stopTokens">;
 
+/** Weights by their names on disk: arrays, or what an engine keeps (`mapQwenFolder` of `/node` leaves them in their files). */
+export type PlacedWeights = QwenParams<HostTensor | EngineTensor>;
+
 /** How the policy is made. */
 export interface Qwen25VLOptions extends Pick<QwenModelOptions, "checkpoint" | "chunkRows"> {
   readonly engine: Engine;
@@ -24,8 +27,11 @@ export interface Qwen25VLOptions extends Pick<QwenModelOptions, "checkpoint" | "
   readonly tokenizer: ReplyTokenizer;
   /** Template, token ids, positions and patches: `qwenInputs({ tokenizer, processor, config })`. */
   readonly inputs: RowEncoder;
-  /** All weights by their names on disk (`readQwenFolder(…).params`); fresh ones by default. They are not copied and not changed. */
-  readonly weights?: QwenParams<HostTensor> | undefined;
+  /**
+   * All weights by their names on disk (`readQwenFolder(…).params`); fresh ones by default. They are not copied and not changed. Those
+   * that are trained must be arrays.
+   */
+  readonly weights?: PlacedWeights | undefined;
   /** Seed of fresh weights and adapters, 0 by default. */
   readonly initSeed?: number | undefined;
   /** What is trained: `fullTraining` by default, `frozenVision`, `loraTraining({ rank, alpha })`. */
@@ -55,8 +61,13 @@ export interface Qwen25VLPolicy<Truth = unknown> extends Policy<Truth>, AsyncDis
    * @throws as `RowEncoder.encode`; ShapeError when both together are longer than `context`
    */
   readonly encode: (prompt: readonly Message[], reply: string, options?: CallOptions) => Promise<TokenRow>;
+  /**
+   * One weight by its name on disk: the trained one given, or one that is not trained, from wherever it is kept.
+   * @throws CheckpointError `missing-tensor`
+   */
+  readonly weight: (params: Params<HostTensor>, name: string) => Promise<HostTensor>;
   /** All weights by their names on disk: the trained ones given, and those that are not trained. */
-  readonly allWeights: (params: Params<HostTensor>) => QwenParams<HostTensor>;
+  readonly allWeights: (params: Params<HostTensor>) => Promise<QwenParams<HostTensor>>;
   /** The same where they are: what a sampler of the model takes. */
   readonly placed: (params: Params<EngineTensor>) => Params<EngineTensor>;
 }
