@@ -1,6 +1,6 @@
 /** The models that can be trained. */
 import { z } from "zod";
-import { above0, count, natural, said } from "./fields.ts";
+import { above0, count, natural, said, share } from "./fields.ts";
 
 const lora = z.strictObject({
   rank: said(count, "rank of the adapters"),
