@@ -23,11 +23,10 @@ for line in open(sys.argv[1], encoding="utf8"):
     image = Image.open(io.BytesIO(base64.b64decode(row["png"]))).convert("RGB")
     seen = processor(images=[image], return_tensors="pt")
     pads = int(seen["image_grid_thw"].prod()) // 4
-    text = (
-        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|vision_start|>"
-        + "<|image_pad|>" * pads
-        + f"<|vision_end|>{row['prompt']}<|im_end|>\n<|im_start|>assistant\n"
-    )
+    content = [{"type": "image"}, {"type": "text", "text": row["prompt"]}]
+    chat = [{"role": "user", "content": content}]
+    text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    text = text.replace("<|image_pad|>", "<|image_pad|>" * pads)
     ids = tokenizer(text, return_tensors="pt")
     ids["mm_token_type_ids"] = (ids["input_ids"] == model.config.image_token_id).long()  # without it places are lost
     with torch.no_grad():

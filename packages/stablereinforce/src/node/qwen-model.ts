@@ -6,6 +6,7 @@ import type { Engine } from "../engine/types.ts";
 import { freshQwenConfig, type FreshQwenSize } from "../pipeline/fresh-qwen.ts";
 import type { PipelineModel } from "../pipeline/types.ts";
 import { qwenInputs, qwenTokenizer, trainBpe, type QwenTokenizer } from "../qwen/inputs/index.ts";
+import { CHAT_TEMPLATE } from "../qwen/inputs/jinja.ts";
 import { loraMerger, parseQwenConfig, type LoraConfig, type QwenConfig } from "../qwen/model/index.ts";
 import {
   frozenVision,
@@ -199,6 +200,7 @@ export const freshQwen = <Truth = Winner>(options: FreshQwenOptions): QwenPipeli
       eos_token: "<|im_end|>",
       pad_token: "<|endoftext|>",
       model_max_length: size.context,
+      chat_template: CHAT_TEMPLATE,
     }),
     "preprocessor_config.json": JSON.stringify({
       image_processor_type: "Qwen2VLImageProcessor",

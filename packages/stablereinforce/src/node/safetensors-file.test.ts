@@ -1,6 +1,6 @@
 import { execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile, stat } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -197,6 +197,22 @@ describe("shards", () => {
     expect(await problemOf(openWeights(inner))).toBe("bad-path");
     await using weights = await openWeights(inner, { allowLinks: true });
     expect(weights.names).toEqual(["a"]);
+  });
+
+  it("opens a snapshot of a Hugging Face cache, whose files are links to blobs beside it", async () => {
+    const snapshot = join(folder, "models--a--b", "snapshots", "0123abc");
+    const blobs = join(folder, "models--a--b", "blobs");
+    await mkdir(snapshot, { recursive: true });
+    await mkdir(blobs);
+    await copyFile(join(folder, "s-1.safetensors"), join(blobs, "5e8f"));
+    await symlink(join("..", "..", "blobs", "5e8f"), join(snapshot, "s-1.safetensors"));
+    await writeFile(join(blobs, "77aa"), JSON.stringify({ weight_map: { a: "s-1.safetensors" } }));
+    await symlink(join("..", "..", "blobs", "77aa"), join(snapshot, "model.safetensors.index.json"));
+    await using weights = await openWeights(snapshot);
+    expect(weights.names).toEqual(["a"]);
+    await rm(join(snapshot, "s-1.safetensors"));
+    await symlink(join(folder, "s-1.safetensors"), join(snapshot, "s-1.safetensors")); // out of the cache
+    expect(await problemOf(openWeights(snapshot))).toBe("bad-path");
   });
 
   it("opens a folder with a single file", async () => {

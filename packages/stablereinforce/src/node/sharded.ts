@@ -9,7 +9,7 @@ import { openSafetensors, type SafetensorsFile, type TensorSource } from "./safe
 
 /** How a checkpoint folder is read. */
 export interface OpenCheckpointOptions extends SafetensorsReadOptions {
-  /** Accept shards that are links to files outside the folder, as in the Hugging Face cache. Default false. */
+  /** Accept shards that are links to files outside the folder. Those of a Hugging Face cache, to its own blobs, always are. Default false. */
   readonly allowLinks?: boolean | undefined;
 }
 
@@ -54,9 +54,16 @@ const parseIndex = (file: string, text: string): ShardIndex => {
   return { shardOf: checkWeightMap(file, weights), totalBytes: typeof total === "number" ? total : null };
 };
 
+const within = (folder: string, path: string): boolean => path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+
+/** Where a snapshot of the Hugging Face cache keeps its files: `snapshots/<revision>/` is links to `blobs/` beside it. */
+const blobsOf = (home: string): string | undefined =>
+  basename(dirname(home)) === "snapshots" ? join(dirname(dirname(home)), "blobs") : undefined;
+
 const checkInside = async (folder: string, shard: string, index: string): Promise<void> => {
   const [home, real] = await Promise.all([realpath(folder), realpath(join(folder, shard))]);
-  if (real.startsWith(home.endsWith(sep) ? home : home + sep)) return;
+  const blobs = blobsOf(home);
+  if (within(home, real) || (blobs !== undefined && within(blobs, real))) return;
   throw fail(index, "bad-path", `${shard} leads outside the folder; if that is meant, pass allowLinks: true`);
 };
 
