@@ -1,4 +1,4 @@
-/** The demo's second half: the judge that came with the install, on drawn scenes that it has never seen. */
+/** The demo's second half: the judge that came with the install, on scenes drawn in a style that it has never seen, where it errs. */
 import type { Preference } from "@r1reward/core";
 import { shapesDataset } from "@r1reward/core/shapes";
 import { deflateSync } from "node:zlib";
@@ -7,12 +7,12 @@ import { judging, type DemoRow } from "./demo-judging.ts";
 import { openJudge } from "./judging.ts";
 import type { JudgeFlags } from "./options.ts";
 
-const PAIRS = 24;
-const VOTES = 10;
+const PAIRS = 32;
+const VOTES = 15;
 
 /** Scenes of the test split: none of them was trained on. */
 const scenes = (): readonly Preference[] =>
-  [...shapesDataset({ n: PAIRS, seed: 2026, split: "test", deflate: (data) => deflateSync(data) })].map(
+  [...shapesDataset({ n: PAIRS, seed: 2026, split: "test", style: "ood", deflate: (data) => deflateSync(data) })].map(
     ({ pair }) => pair,
   );
 
