@@ -38,5 +38,6 @@ export {
   type QwenPipelineModel,
 } from "./qwen-model.ts";
 export { hasWeights, qwenFacts, type TrainedPart } from "./qwen-facts.ts";
+export { modelFingerprint } from "./model-fingerprint.ts";
 export { openLocalModel, type OpenLocalModelOptions } from "./open-local-model.ts";
 export { serverWeights, type ServerWeightsOptions } from "./server-weights.ts";

@@ -79,10 +79,11 @@ const saverOf =
     policy: Pick<Qwen25VLPolicy, "weight">,
     lora: LoraConfig | undefined,
   ): NonNullable<PipelineModel["save"]> =>
-  async (path, trained, options = {}) => {
+  async (path, trained, { files, ...options } = {}) => {
     const merge = lora === undefined ? (_: string, weight: HostTensor) => weight : loraMerger(trained, lora);
     const params = async (name: string): Promise<HostTensor> => merge(name, await policy.weight(trained, name));
-    await writeQwenFolder(path, { config, params, ...companions, ...options });
+    const own = "files" in companions ? companions.files : {};
+    await writeQwenFolder(path, { config, params, ...companions, ...options, files: { ...own, ...files } });
   };
 
 const assemble = <Truth>(pieces: Pieces, settings: QwenModelSettings): QwenPipelineModel<Truth> => {

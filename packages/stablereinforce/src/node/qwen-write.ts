@@ -48,6 +48,7 @@ const COMPANIONS = [
   "video_preprocessor_config.json",
   "processor_config.json",
   "generation_config.json",
+  "r1reward.json", // how a judge is asked
   "LICENSE",
 ];
 

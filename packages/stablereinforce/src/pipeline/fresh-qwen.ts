@@ -1,4 +1,5 @@
 /** Sizes of a fresh Qwen2.5-VL: the real architecture, as small as one likes. */
+import { ConfigError } from "@r1reward/core";
 import { parseQwenConfig, type QwenConfig } from "../qwen/model/index.ts";
 import type { QwenTokenizer } from "../qwen/inputs/tokenizer.ts";
 
@@ -57,15 +58,32 @@ const visionOf = (size: FreshQwenSize) => ({
   tokens_per_second: 2,
 });
 
+/** Sizes that must divide each other, named as they are given: `config.json` has other names for them. */
+const checkSize = (size: FreshQwenSize): void => {
+  const { hiddenSize, heads, kvHeads, visionHiddenSize, visionHeads, mropeSection } = size;
+  const refuse = (name: string, expected: string, got: unknown): never => {
+    throw new ConfigError(`size.${name}: expected ${expected}, got ${JSON.stringify(got)}`);
+  };
+  if (hiddenSize % (2 * heads) !== 0)
+    refuse("heads", `a number whose double divides hiddenSize ${hiddenSize}, so that heads have an even size`, heads);
+  if (heads % kvHeads !== 0) refuse("kvHeads", `a divisor of heads ${heads}`, kvHeads);
+  if (visionHiddenSize % (4 * visionHeads) !== 0)
+    refuse("visionHeads", `a number whose fourfold divides visionHiddenSize ${visionHiddenSize}`, visionHeads);
+  const half = hiddenSize / heads / 2;
+  if (mropeSection !== undefined && mropeSection.reduce((sum, n) => sum + n, 0) !== half)
+    refuse("mropeSection", `a sum of ${half}, half a head`, mropeSection);
+};
+
 /**
  * The configuration of a fresh model for a tokenizer.
- * @throws ConfigError on sizes that do not fit together
+ * @throws ConfigError naming the size that does not fit the others
  */
 export const freshQwenConfig = (
   size: FreshQwenSize,
   tokenizer: Pick<QwenTokenizer, "vocabSize" | "specialId">,
-): QwenConfig =>
-  parseQwenConfig({
+): QwenConfig => {
+  checkSize(size);
+  return parseQwenConfig({
     architectures: ["Qwen2_5_VLForConditionalGeneration"],
     model_type: "qwen2_5_vl",
     hidden_act: "silu",
@@ -89,3 +107,4 @@ export const freshQwenConfig = (
     vision_end_token_id: tokenizer.specialId("<|vision_end|>"),
     vision_config: visionOf(size),
   });
+};

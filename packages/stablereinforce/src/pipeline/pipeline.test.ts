@@ -121,6 +121,27 @@ describe("from pairs to prompts", () => {
     expect(train.pairs.some(({ group }) => groups.has(group))).toBe(false);
     expect(() => holdOut(data, { count: 90 })).toThrow("expected more than 90 pairs");
   });
+
+  it("holds out: skipped rows are on one side only, and a single group cannot be split", () => {
+    const skipped = [{ where: "d.jsonl:3", problem: "no choice" }];
+    const { train, held } = holdOut({ ...data, skipped }, { count: 20 });
+    expect([train.skipped, held.skipped]).toEqual([skipped, []]);
+    const one = pairs.slice(0, 8).map((pair) => ({ ...pair, group: "all" }));
+    expect(() => holdOut({ ...data, pairs: one }, { count: 4 })).toThrow(
+      "expected pairs of at least two pictures or groups to hold some out, got 8 of one: pairs of one picture or group stay together",
+    );
+    const two = one.map((pair, i) => ({ ...pair, group: i === 0 ? "small" : "large" }));
+    const split = (seed: number) => holdOut({ ...data, pairs: two }, { count: 4, seed }).held.pairs.length;
+    const outcomes = [...Array(8).keys()].map((seed) => {
+      try {
+        return split(seed);
+      } catch (error) {
+        return (error as Error).message;
+      }
+    });
+    expect(outcomes).toContain(7);
+    expect(outcomes.join()).toMatch(/got 8 of 2 pictures or groups, all held out/);
+  });
 });
 
 describe("screening", () => {

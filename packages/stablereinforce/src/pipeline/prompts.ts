@@ -81,6 +81,14 @@ export const examplesOf = (
 /** Pairs that share a picture or a group: they must not stand on both sides of a split. */
 const familyOf = (pair: Preference): string => pair.group ?? mediaName(pair) ?? recordKey(pair);
 
+const tooFew = (pairs: number, families: number, count: number): string => {
+  if (pairs <= count || families === 0) return `expected more than ${count} pairs to hold ${count} out, got ${pairs}`;
+  const kept = "pairs of one picture or group stay together";
+  return families === 1
+    ? `expected pairs of at least two pictures or groups to hold some out, got ${pairs} of one: ${kept}`
+    : `expected pairs left to learn from beside the ${count} held out, got ${pairs} of ${families} pictures or groups, all held out: ${kept}`;
+};
+
 /**
  * Holds pairs out for measuring: whole families (one picture, one group) at a time, chosen by the seed, until there are `count`.
  * @throws ConfigError when nothing would be left on a side
@@ -101,10 +109,9 @@ export const holdOut = (
     ...data,
     name: `${data.name} (${name})`,
     pairs: data.pairs.filter((pair) => held.has(pair) === of),
+    skipped: of ? [] : data.skipped, // once: they are on neither side
   });
   const split = { train: side("train", false), held: side("held out", true) };
   if (split.train.pairs.length > 0 && split.held.pairs.length > 0) return split;
-  throw new ConfigError(
-    `${data.name}: expected more than ${count} pairs to hold ${count} out, got ${data.pairs.length}`,
-  );
+  throw new ConfigError(`${data.name}: ${tooFew(data.pairs.length, all.length, count)}`);
 };

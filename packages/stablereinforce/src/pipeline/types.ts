@@ -2,9 +2,7 @@
  * The paper's pipeline as values and functions: pairs → promptsOf / examplesOf → runSft → runRl → evaluatePolicy → model.save.
  * Nothing here reads a file or a flag: where things are kept and what is told to whom are arguments. Shapes only.
  */
-import type { FloatDtype } from "../safetensors/values.ts";
 import type {
-  Awaitable,
   CallOptions,
   DatasetLocation,
   EvalReport,
@@ -20,10 +18,12 @@ import type {
 import type { Recipe, RunSettings } from "../algorithm/index.ts";
 import type { CheckpointStore } from "../checkpoint/index.ts";
 import type { EngineTensor, HostTensor } from "../engine/tensor.ts";
-import type { Params, Policy, PolicyTokenizer, TokenRow, TrainingPrompt } from "../policy/index.ts";
+import type { Params, TrainingPrompt } from "../policy/index.ts";
 import type { Alarm } from "../train/monitor.ts";
 import type { SftSettings, TrainingReport, TrainSftOptions, TrainStableReinforceOptions } from "../train/types.ts";
 import type { WatchOptions } from "../train/watch.ts";
+import type { PipelineModel } from "./pipeline-model.ts";
+export type { PipelineModel, SaveModelOptions } from "./pipeline-model.ts";
 
 /** A pair with the human's choice. */
 export type LabelledPair = Preference & { readonly human: Winner };
@@ -66,35 +66,6 @@ export interface CritiqueSource {
   readonly length: number;
   /** The same example on every call. */
   readonly at: (index: number) => CritiqueExample | undefined;
-}
-
-/** How a model is written. */
-export interface SaveModelOptions extends CallOptions {
-  /** Replace a folder that is there. False by default. */
-  readonly overwrite?: boolean | undefined;
-  /** What the numbers are stored as: F32 by default; 16 bits are rounded to nearest. */
-  readonly dtype?: FloatDtype | undefined;
-}
-
-/** A model in the pipeline: a policy and what the stages need beside it. */
-export interface PipelineModel<Truth = Winner> extends AsyncDisposable {
-  readonly policy: Policy<Truth>;
-  /** Most tokens of prompt and reply together. */
-  readonly context: number;
-  /**
-   * Tokens of a prompt, everything in it read and checked.
-   * @throws MediaError when a picture cannot be read, PromptError or ConfigError when the prompt cannot be written in tokens
-   */
-  readonly measure: (prompt: readonly Message[]) => Awaitable<number>;
-  /** A prompt with the reply to be learnt. @throws as `measure` */
-  readonly encode: (prompt: readonly Message[], reply: string) => Awaitable<TokenRow>;
-  /** Writes the model with these weights as a Hugging Face folder, whole or not at all. @throws CheckpointError, AbortError */
-  readonly save?:
-    ((path: string, weights: Params<HostTensor>, options?: SaveModelOptions) => Promise<void>) | undefined;
-  /** Writes the adapters alone in peft's format, where adapters are what is trained. @throws CheckpointError */
-  readonly saveAdapter?: ((path: string, weights: Params<HostTensor>) => Promise<void>) | undefined;
-  /** What replies of a server are read with; a model without one must sample by itself. */
-  readonly tokenizer?: Pick<PolicyTokenizer, "encodeReply" | "decode" | "stopTokens"> | undefined;
 }
 
 /** Something happened in a stage. */
