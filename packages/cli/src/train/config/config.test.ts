@@ -130,6 +130,14 @@ describe("what is wrong, and where", () => {
     await expect(loadRunConfig({ config: join(folder, "none.yaml") })).rejects.toThrow(/--config .*none\.yaml: ENOENT/);
   });
 
+  it("says when a setting is one of another kind, and never means the same name", async () => {
+    expect(await problem(FILL, ["data.source.kinds=[a]"])).toBe(
+      "--set data.source.kinds: data.source.kinds: kind file has no such setting, it is one of kind shapes",
+    );
+    expect(await problem("extends: tiny\n", ["data.source.pair=1"])).toMatch(/did you mean "pairs"\?$/);
+    expect(await problem("extends: tiny\n", ["data.source.imageRoots=a"])).toMatch(/there is no such setting$/);
+  });
+
   it("names the flag of a --set, and checks its value", async () => {
     expect(await problem("extends: tiny\n", ["rl.learningRat=1"])).toBe(
       '--set rl.learningRat: rl.learningRat: there is no such setting; did you mean "learningRate"?',
@@ -166,7 +174,10 @@ describe("laying over", () => {
 
   it("what is kept in the run's folder is read back as it was", async () => {
     const run = await load("extends: tiny\n");
-    expect(parseRunConfig("config.json", JSON.stringify(run, null, 2))).toEqual(run);
+    const kept = JSON.stringify(run, null, 2);
+    expect(parseRunConfig("config.json", kept)).toEqual(run);
+    expect(parseRunConfig("config.json", kept, ["rl.steps=3"]).rl).toEqual({ ...run.rl, steps: 3 });
+    expect(() => parseRunConfig("config.json", kept, ["rl.steps=x"])).toThrow("--set rl.steps: rl.steps: expected");
   });
 });
 

@@ -42,8 +42,8 @@ export const fileSchema = (): SchemaNode => {
 const alternatives = (node: SchemaNode): readonly SchemaNode[] =>
   [...(node.oneOf ?? []), ...(node.anyOf ?? [])].flatMap((inner) => [inner, ...alternatives(inner)]);
 
-/** Names that may stand at a path. */
-export const keysAt = (path: readonly (string | number)[]): readonly string[] => {
+/** Everything that may stand at a path: a setting of several kinds has an alternative for each. */
+const nodesAt = (path: readonly (string | number)[]): readonly SchemaNode[] => {
   let nodes: readonly SchemaNode[] = [fileSchema()];
   for (const key of path) {
     const spread = nodes.flatMap((node) => [node, ...alternatives(node)]);
@@ -52,6 +52,22 @@ export const keysAt = (path: readonly (string | number)[]): readonly string[] =>
       return next === undefined ? [] : [next];
     });
   }
-  const spread = nodes.flatMap((node) => [node, ...alternatives(node)]);
-  return [...new Set(spread.flatMap((node) => Object.keys(node.properties ?? {})))];
+  return nodes.flatMap((node) => [node, ...alternatives(node)]);
 };
+
+const kindOf = ({ properties }: SchemaNode): unknown => properties?.kind?.const;
+
+/** Names that may stand at a path; with a kind, those of its alternative alone. */
+export const keysAt = (path: readonly (string | number)[], kind?: unknown): readonly string[] => {
+  const nodes = nodesAt(path);
+  const own = nodes.filter((node) => kind !== undefined && kindOf(node) === kind);
+  return [...new Set((own.length > 0 ? own : nodes).flatMap((node) => Object.keys(node.properties ?? {})))];
+};
+
+/** The kinds of a path whose alternatives have a setting. */
+export const kindsWith = (path: readonly (string | number)[], key: string): readonly string[] =>
+  nodesAt(path)
+    .filter(
+      (node) => kindOf(node) !== undefined && node.properties !== undefined && Object.hasOwn(node.properties, key),
+    )
+    .map((node) => String(kindOf(node)));

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { ConfigError, messageOf } from "@r1reward/core";
 import type { z } from "zod";
-import { keysAt } from "./json-schema.ts";
+import { keysAt, kindsWith } from "./json-schema.ts";
 import { merge, nested } from "./merge.ts";
 import { presets, type ConfigObject, type ConfigValue } from "./presets.ts";
 import { runSchema, type RunConfig } from "./schema.ts";
@@ -115,13 +115,20 @@ const whereIs = ({ text, settings, preset }: Layers, path: ConfigPath, at: "key"
 
 const named = (path: ConfigPath): string => (path.length === 0 ? "" : ` ${path.join(".")}:`);
 
+/** A setting that is not there: of another kind, misspelt, or neither. */
+const unknownSetting = (path: ConfigPath, key: string, kind: unknown): string => {
+  const others = kindsWith(path, key);
+  if (others.length > 0) return `kind ${String(kind)} has no such setting, it is one of kind ${others.join(", ")}`;
+  return `there is no such setting${didYouMean(key, keysAt(path, kind))}`;
+};
+
 const problemsOf = (layers: Layers, issue: z.core.$ZodIssue): readonly string[] => {
   const path = issue.path as ConfigPath;
   if (issue.code === "unrecognized_keys") {
-    const known = keysAt(path);
+    const kind = valueAt(layers.merged, [...path, "kind"]);
     return issue.keys.map((key) => {
       const where = whereIs(layers, [...path, key], "key");
-      return `${where}:${named([...path, key])} there is no such setting${didYouMean(key, known)}`;
+      return `${where}:${named([...path, key])} ${unknownSetting(path, key, kind)}`;
     });
   }
   const got = valueAt(layers.merged, path);
@@ -153,8 +160,13 @@ export const loadRunConfig = async (flags: ConfigFlags): Promise<RunConfig> => {
   return validate({ text, settings, preset: String(named), merged });
 };
 
-/** The configuration of an earlier run, as its folder has it. @throws ConfigError */
-export const parseRunConfig = (file: string, text: string): RunConfig => {
+/** The configuration of an earlier run, as its folder has it, with `--set` over it. @throws ConfigError */
+export const parseRunConfig = (file: string, text: string, set: readonly string[] = []): RunConfig => {
   const read = readConfigText(file, text);
-  return validate({ text: read, settings: [], preset: "none", merged: read.value });
+  const settings = set.map(readSetting);
+  const merged = settings.reduce<ConfigValue>(
+    (under, { path, value }) => merge(under, nested(path, value)),
+    read.value,
+  );
+  return validate({ text: read, settings, preset: "none", merged });
 };
