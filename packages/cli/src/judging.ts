@@ -1,5 +1,6 @@
 /** From flags to a judge: the only place that knows which judges and protocols have names on the command line. */
 import {
+  ConfigError,
   createR1Protocol,
   firstJudge,
   judgeWith,
@@ -18,7 +19,7 @@ import {
 } from "@r1reward/core";
 import { diskCache, nodeMedia } from "@r1reward/core/node";
 import { shapesProtocol } from "@r1reward/core/shapes";
-import { bundledModel } from "./bundled-models.ts";
+import { protocolOfModel } from "./bundled-models.ts";
 import { isLocal, openLocal, type OpenModel } from "./local-model.ts";
 import { apiKeyFrom, defaultCacheFolder, flagError, type JudgeFlags } from "./options.ts";
 
@@ -103,10 +104,13 @@ const samplingOf = (flags: JudgeFlags) => {
   };
 };
 
-const modelJudge = async (flags: JudgeFlags, open: () => Promise<OpenModel>): Promise<OpenJudge> => {
+const modelJudge = async (
+  flags: JudgeFlags,
+  protocol: JudgeProtocol,
+  open: () => Promise<OpenModel>,
+): Promise<OpenJudge> => {
   const owned: AsyncDisposable[] = [];
   const own = <T extends AsyncDisposable>(resource: T): T => (owned.push(resource), resource);
-  const protocol = protocolNamed(flags.protocol ?? bundledModel(flags)?.protocol ?? "r1");
   const media = own(
     nodeMedia({
       ...(flags.imageRoot === undefined ? {} : { root: flags.imageRoot }),
@@ -147,13 +151,24 @@ export const onlyModelOf = async (baseURL: readonly string[], signal: AbortSigna
   throw flagError("--model", `expected the name of a model: ${known}`);
 };
 
+/** What the flag says, else what the model was trained on. @throws ConfigError naming the flag, or the model's file */
+const localProtocol = async (flags: JudgeFlags): Promise<JudgeProtocol> => {
+  if (flags.protocol !== undefined) return protocolNamed(flags.protocol);
+  const name = (await protocolOfModel(flags)) ?? "r1";
+  if (Object.hasOwn(PROTOCOLS, name)) return protocolNamed(name);
+  const known = Object.keys(PROTOCOLS).join(", ");
+  throw new ConfigError(
+    `--model ${flags.model}: r1reward.json: protocol: expected one of ${known}, got "${name}"; --protocol says another`,
+  );
+};
+
 /**
  * Opens the judge that the flags name.
  * @throws ConfigError when they name none, two, or one that does not exist; CheckpointError for a folder that cannot be read
  */
 export const openJudge = async (flags: JudgeFlags, signal: AbortSignal): Promise<OpenJudge> => {
   if (flags.judge !== undefined) return builtIn(baselineNamed(flags.judge, flags.seed));
-  if (await isLocal(flags)) return modelJudge(flags, () => openLocal(flags, signal));
+  if (await isLocal(flags)) return modelJudge(flags, await localProtocol(flags), () => openLocal(flags, signal));
   if (flags.mapWeights === true) throw flagError("--map-weights", "expected a folder as --model: a server has its own");
   const { baseUrl = [] } = flags;
   if (baseUrl.length === 0) {
@@ -163,5 +178,7 @@ export const openJudge = async (flags: JudgeFlags, signal: AbortSignal): Promise
     throw flagError("--model", `expected tiny, a folder, or a server that has "${flags.model}": --base-url …`);
   }
   const model = flags.model ?? (await onlyModelOf(baseUrl, signal));
-  return modelJudge(flags, () => Promise.resolve(openModel(flags, baseUrl, model)));
+  return modelJudge(flags, protocolNamed(flags.protocol ?? "r1"), () =>
+    Promise.resolve(openModel(flags, baseUrl, model)),
+  );
 };
