@@ -1,13 +1,19 @@
 /** `r1reward train`: the paper's pipeline from one configuration file. */
 import type { ReportSink } from "@r1reward/stablereinforce";
 import { Command } from "commander";
-import { EXIT } from "../exit-codes.ts";
+import { EXIT, exitCodeOf } from "../exit-codes.ts";
 import { interruptible } from "../interrupt.ts";
 import { collect } from "../options.ts";
 import type { FolderFlags, RunOutcome, StageName } from "../train/index.ts";
 import { stoppable } from "../train/signals.ts";
 
-type Flags = FolderFlags & { readonly dryRun?: boolean; readonly json?: boolean; readonly quiet?: boolean };
+interface Flags extends FolderFlags {
+  readonly dryRun?: boolean;
+  readonly forceMemory?: boolean;
+  readonly unfinishedStart?: boolean;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
 
 /** The engine and everything around it: seconds that the other commands need not wait for. */
 const load = () => import("../train/index.ts");
@@ -51,6 +57,14 @@ const finish = async (folder: string, outcome: RunOutcome, flags: Flags): Promis
   process.exitCode = CODES[outcome.status];
 };
 
+/** The second Ctrl-C: what was saved before is whole. Other commands go on without a flag, this one does not. */
+const droppedAtOnce = (error: unknown): null => {
+  if (exitCodeOf(error) !== EXIT.interrupted) throw error;
+  process.stderr.write("interrupted, the step under way was dropped; the same command with --resume goes on\n");
+  process.exitCode = EXIT.interrupted;
+  return null;
+};
+
 const trainAction = async (stages: readonly StageName[], flags: Flags): Promise<void> => {
   const { dryRun, openRun, peekRun, trainRun } = await load();
   if (flags.dryRun === true) {
@@ -60,10 +74,11 @@ const trainAction = async (stages: readonly StageName[], flags: Flags): Promise<
   const { lock, ...run } = await openRun(flags);
   await using _alone = lock;
   const progress = await progressOf(flags);
+  const insisted = { forceMemory: flags.forceMemory === true, unfinishedStart: flags.unfinishedStart === true };
   const outcome = await stoppable(teller(flags), (signals) =>
-    trainRun(run, { ...signals, stages, tell: teller(flags), progress }),
-  );
-  await finish(run.folder, outcome, flags);
+    trainRun(run, { ...signals, ...insisted, stages, tell: teller(flags), progress }),
+  ).catch(droppedAtOnce);
+  if (outcome !== null) await finish(run.folder, outcome, flags);
 };
 
 const addRunFlags = (command: Command): Command =>
@@ -72,8 +87,12 @@ const addRunFlags = (command: Command): Command =>
     .option("--preset <name>", "paper, script or tiny, for what the file does not say (default: paper)")
     .option("--set <path=value>", "lays a setting over the file, e.g. rl.learningRate=1e-6; repeat for more", collect)
     .option("-o, --out <folder>", "the run's folder (default: runs/<name>)")
-    .option("--resume", "go on with the run in that folder")
+    .option(
+      "--resume",
+      "go on with the run in that folder, with its own configuration; --set may change what does not change the result",
+    )
     .option("--dry-run", "say what the run will need, and begin nothing")
+    .option("--force-memory", "begin although the machine has less memory than the run takes by its own account")
     .option("--json", "the outcome, or the dry run, as JSON on stdout")
     .option("-q, --quiet", "no progress, no notes");
 
@@ -105,7 +124,11 @@ export const trainCommand = (): Command =>
     )
     .addCommand(stageCommand("sft", ["sft"], "the cold start alone: learn to write the critiques of the data"))
     .addCommand(
-      stageCommand("rl", ["rl"], "reinforcement learning alone; begins with the folder's cold start, if there is one"),
+      stageCommand(
+        "rl",
+        ["rl"],
+        "reinforcement learning alone; begins with the folder's cold start, if there is one",
+      ).option("--unfinished-start", "begin with a cold start that has steps to go"),
     )
     .addCommand(reportCommand())
     .addCommand(schemaCommand())
@@ -117,6 +140,6 @@ Ctrl-C finishes the step under way and saves it; --resume goes on to the last di
 Examples:
   $ r1reward train run --preset tiny --out runs/tiny
   $ r1reward train run --config run.yaml --dry-run
-  $ r1reward train rl --config run.yaml --set rl.learningRate=3e-7 --resume
+  $ r1reward train run --out runs/tiny --resume --set checkpoints.every=5
   $ r1reward train report runs/tiny`,
     );

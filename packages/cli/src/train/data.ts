@@ -43,6 +43,12 @@ const stringAt = (pair: Preference, field: string): string | null => {
   return typeof value === "string" && value.trim() !== "" ? value : null;
 };
 
+/** A row that is left out: its place once, and what is wrong with it. */
+const skippedRow = ({ file, line, message }: DatasetError): SkippedRow => {
+  const where = line === undefined ? file : `${file}:${line}`;
+  return { where, problem: message.startsWith(`${where}:`) ? message.slice(where.length + 1).trimStart() : message };
+};
+
 /** Reads a file of pairs. A row without a human's choice is one that cannot be used. */
 const readFilePairs = async (
   file: string,
@@ -51,9 +57,7 @@ const readFilePairs = async (
 ): Promise<PairData> => {
   const where = new WeakMap<Preference, DatasetLocation>();
   const skipped: SkippedRow[] = [];
-  const skip = (error: DatasetError): void => {
-    skipped.push({ where: `${error.file}:${error.line ?? "?"}`, problem: error.message });
-  };
+  const skip = (error: DatasetError): void => void skipped.push(skippedRow(error));
   const reading = readPreferences(file, {
     format: formatNamed(source.format),
     imageRoot: source.imageRoot,

@@ -1,21 +1,14 @@
 /** `--dry-run`: what a run will need, before it begins. Nothing is written. */
-import { freemem, totalmem } from "node:os";
 import { isR1Error, messageOf } from "@r1reward/core";
-import {
-  diskNeeds,
-  memoryNeeds,
-  qwenTrainingEstimate,
-  stepFlops,
-  totalBytes,
-  type Need,
-  type StageFacts,
-} from "@r1reward/stablereinforce";
+import { diskNeeds, totalBytes, type Need, type StageFacts } from "@r1reward/stablereinforce";
 import { table } from "../output/table.ts";
+import { bytesText } from "./bytes-text.ts";
 import type { RunConfig } from "./config/schema.ts";
 import { factsOf, type RunFacts } from "./facts.ts";
+import { machineMemory, needsOf, notesOf, onGpu } from "./memory.ts";
 import { measureStages, type Measured } from "./measure.ts";
 import { checkRollouts, rolloutsPlan, type RolloutsPlan } from "./rollouts.ts";
-import type { StageName } from "./run-state.ts";
+import { wantedStages, type StageName } from "./run-state.ts";
 
 /** What is asked. */
 export interface DryRunOptions {
@@ -45,9 +38,12 @@ export interface DryRun {
     readonly runtime: string;
     readonly provider: string;
     readonly gpu: boolean;
+    /** A container's limit, where that is less than the machine has. */
     readonly memoryBytes: number;
     readonly freeBytes: number;
   };
+  /** What is held where, on a GPU and in 16 bits. */
+  readonly notes: readonly string[];
   readonly timeFrom: Measured["from"];
   readonly gflops: number | null;
   readonly stages: readonly StagePlan[];
@@ -59,26 +55,11 @@ export interface DryRun {
   readonly problems: readonly string[];
 }
 
-const GPU: readonly string[] = ["cuda", "webgpu", "dml", "coreml"];
-
 /** Matrix products of a model run at about this share of what one large product reaches. */
 const EFFICIENCY = 0.5;
 
-/** Activations and arithmetic of an update, by the model's own account where it has one. */
-const learningOf = ({ model, qwen, imageTokens }: RunFacts, stage: StageFacts) => {
-  const needs = memoryNeeds(model, stage);
-  if (qwen === null) return { memory: needs, flops: stepFlops(model, stage) };
-  const { rows, replyTokens: scored, checkpoint } = stage;
-  const plan = { rows, length: stage.promptTokens + scored, scored, checkpoint, patches: 4 * imageTokens };
-  const { bytes: held, flops } = qwenTrainingEstimate(qwen.config, { ...plan, lora: qwen.lora });
-  const activations = held.activations + held.logits;
-  const memory = needs.map((need) => (need.name === "activations" ? { ...need, bytes: activations } : need));
-  const sampling = stepFlops(model, { ...stage, rowsPerStep: 0 });
-  return { memory, flops: sampling + (flops * stage.rowsPerStep) / rows };
-};
-
 const planOf = (facts: RunFacts, stage: StageFacts, measured: Measured): StagePlan => {
-  const { memory, flops } = learningOf(facts, stage);
+  const { memory, flops } = needsOf(facts, stage);
   const byFlops = measured.gflops === null ? null : flops / (measured.gflops * 1e9 * EFFICIENCY);
   const secondsPerStep = measured.seconds[stage.stage] ?? byFlops;
   return {
@@ -90,10 +71,6 @@ const planOf = (facts: RunFacts, stage: StageFacts, measured: Measured): StagePl
     seconds: secondsPerStep === null ? null : secondsPerStep * stage.steps,
   };
 };
-
-const GIB = 2 ** 30;
-const bytes = (n: number): string =>
-  n >= GIB ? `${(n / GIB).toFixed(1)} GiB` : `${Math.max(0.1, n / 2 ** 20).toFixed(1)} MiB`;
 
 const time = (seconds: number | null): string => {
   if (seconds === null) return "–";
@@ -117,7 +94,7 @@ const TIME_FROM: Readonly<Record<Measured["from"], string>> = {
 type Row = readonly string[];
 
 const needRows = (list: readonly Need[], indent: string): readonly Row[] =>
-  list.map(({ name, bytes: n, detail }) => [`${indent}${name}`, bytes(n), detail]);
+  list.map(({ name, bytes: n, detail }) => [`${indent}${name}`, bytesText(n), detail]);
 
 const stageRows = (run: DryRun, stage: StagePlan): readonly Row[] => [
   [
@@ -129,7 +106,7 @@ const stageRows = (run: DryRun, stage: StagePlan): readonly Row[] => [
   ["  all steps take about", time(stage.seconds), TIME_FROM[run.timeFrom]],
   [
     "  memory",
-    bytes(stage.memoryBytes),
+    bytesText(stage.memoryBytes),
     stage.memoryBytes > run.machine.memoryBytes ? "more than this machine has" : "about, of the following",
   ],
   ...needRows(stage.memory, "    "),
@@ -148,8 +125,8 @@ const headRows = ({ facts, machine }: DryRun): readonly Row[] => {
     ["prompt", `${facts.promptTokens} tokens`, facts.promptFrom],
     [
       "machine",
-      bytes(machine.memoryBytes),
-      `${machine.runtime}/${machine.provider}, ${machine.gpu ? "a GPU" : "no GPU"}, ${bytes(machine.freeBytes)} free`,
+      bytesText(machine.memoryBytes),
+      `${machine.runtime}/${machine.provider}, ${machine.gpu ? "a GPU" : "no GPU"}, ${bytesText(machine.freeBytes)} free`,
     ],
   ];
 };
@@ -161,34 +138,35 @@ const rowsOf = (run: DryRun): readonly Row[] => [
   ...headRows(run),
   ...run.stages.flatMap((stage) => stageRows(run, stage)),
   ...rolloutRows(run),
-  ["disk", bytes(run.diskBytes), run.folder],
+  ["disk", bytesText(run.diskBytes), run.folder],
   ...needRows(run.disk, "  "),
 ];
 
 const print = (run: DryRun): void => {
   const [, , ...lines] = table(COLUMNS, rowsOf(run)).split("\n");
   process.stdout.write(`${run.name}: nothing was begun\n\n${lines.join("\n")}\n`);
+  for (const note of run.notes) process.stdout.write(`\nnote: ${note}\n`);
   for (const problem of run.problems) process.stdout.write(`\nproblem: ${problem}\n`);
 };
 
-/**
- * Says what a run will need, as a table or as JSON.
- * @throws ConfigError and CheckpointError when the model's sizes cannot be known; AbortError
- */
-export const dryRun = async ({ config, folder, stages, json, signal }: DryRunOptions): Promise<void> => {
-  const problems: string[] = [];
-  const note = (error: unknown): void => {
-    if (!isR1Error(error) || signal.aborted) throw error;
-    problems.push(messageOf(error));
-  };
+type Note = (error: unknown) => void;
+
+/** What is wrong before anything is looked at. */
+const checkSettings = (config: RunConfig, stages: readonly StageName[], note: Note): void => {
   try {
+    wantedStages(config, stages);
     checkRollouts(config);
   } catch (error) {
     note(error);
   }
+};
+
+const answerOf = async ({ config, folder, stages, signal }: DryRunOptions, note: Note) => {
+  checkSettings(config, stages, note);
   const facts = await factsOf(config, stages, { note, signal });
-  const needed = Math.max(0, ...facts.stages.map((stage) => totalBytes(memoryNeeds(facts.model, stage))));
-  const measured = await measureStages(config, facts, { fits: needed < freemem(), note, signal });
+  const memory = machineMemory();
+  const needed = Math.max(0, ...facts.stages.map((stage) => totalBytes(needsOf(facts, stage).memory)));
+  const measured = await measureStages(config, facts, { fits: needed < memory.freeBytes, note, signal });
   const plans = facts.stages.map((stage) => planOf(facts, stage, measured));
   const rollouts = stages.includes("rl") ? rolloutsPlan(config, facts.model) : null;
   const { keep } = config.checkpoints;
@@ -196,22 +174,35 @@ export const dryRun = async ({ config, folder, stages, json, signal }: DryRunOpt
     ...diskNeeds(facts.model, { keep, stages: plans.length, exported: config.export?.dtype ?? false }),
     ...(rollouts?.disk ?? []),
   ];
-  const { runtime, provider } = measured;
-  const machine = { runtime, provider, gpu: GPU.includes(provider), memoryBytes: totalmem(), freeBytes: freemem() };
+  const { runtime, provider, gflops, from } = measured;
   const { stages: _stages, qwen: _qwen, ...rest } = facts;
-  const timing = { timeFrom: measured.from, gflops: measured.gflops };
-  const answer = {
+  return {
     name: config.name,
     folder,
     facts: rest,
-    machine,
-    ...timing,
+    machine: { runtime, provider, gpu: onGpu({ runtime, provider }), ...memory },
+    notes: notesOf(config),
+    timeFrom: from,
+    gflops,
     stages: plans,
     rollouts,
     disk,
     diskBytes: totalBytes(disk),
-    problems,
   };
-  if (json) process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`);
-  else print(answer);
+};
+
+/**
+ * Says what a run will need, as a table or as JSON.
+ * @throws ConfigError and CheckpointError when the model's sizes cannot be known; AbortError
+ */
+export const dryRun = async (options: DryRunOptions): Promise<void> => {
+  const { json, signal } = options;
+  const problems: string[] = [];
+  const answer = await answerOf(options, (error) => {
+    if (!isR1Error(error) || signal.aborted) throw error;
+    problems.push(messageOf(error));
+  });
+  const told = { ...answer, problems };
+  if (json) process.stdout.write(`${JSON.stringify(told, null, 2)}\n`);
+  else print(told);
 };

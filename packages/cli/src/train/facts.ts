@@ -1,5 +1,5 @@
 /** Sizes of a configured run: those of its model, its data and its steps. */
-import { readImageHeader, smartResize, type Message, type Part } from "@r1reward/core";
+import { ConfigError, messageOf, readImageHeader, smartResize, type Message, type Part } from "@r1reward/core";
 import { nodeMedia } from "@r1reward/core/node";
 import {
   freshQwenConfig,
@@ -52,10 +52,14 @@ const textFacts = (size: Omit<ModelFacts, "parameters" | "trained" | "headSize">
 /** Characters of most alphabets, and then some. */
 const TEXT_VOCABULARY = 96;
 
-/** A fresh model's sizes; which ids its markup will have does not matter here. */
+/** A fresh model's sizes; which ids its markup will have does not matter here. @throws ConfigError naming the setting */
 const freshConfig = (model: Extract<RunConfig["model"], { kind: "qwen25vl-fresh" }>): QwenConfig => {
   const { vocabSize, seed: _seed, pixels: _pixels, ...size } = model.size;
-  return freshQwenConfig({ ...size, context: model.context }, { vocabSize, specialId: () => 0 });
+  try {
+    return freshQwenConfig({ ...size, context: model.context }, { vocabSize, specialId: () => 0 });
+  } catch (cause) {
+    throw new ConfigError(`model.${messageOf(cause)}`, { cause });
+  }
 };
 
 const modelFacts = async ({ model, engine }: RunConfig): Promise<Pick<RunFacts, "model" | "qwen" | "weightsThere">> => {
@@ -86,11 +90,17 @@ const MARKUP = 32;
 const CHARACTERS = 4;
 
 const partTokens = async (part: Part, config: RunConfig, media: ReturnType<typeof nodeMedia>): Promise<number> => {
+  if (config.model.kind === "text") return part.type === "text" ? part.text.length : 0; // pictures are left out
   if (part.type === "text") return part.text.length / CHARACTERS;
-  if (part.type === "video") return 0;
-  const size = "bytes" in part.image ? readImageHeader(part.image.bytes) : await media.image(part.image); // paths and data URIs
-  const { width, height } = smartResize(size.width, size.height, { maxPixels: config.data.maxPixels });
-  return (width * height) / 784;
+  const tokensOf = (size: { readonly width: number; readonly height: number }): number => {
+    const { width, height } = smartResize(size.width, size.height, { maxPixels: config.data.maxPixels });
+    return (width * height) / 784;
+  };
+  if (part.type === "image")
+    return tokensOf("bytes" in part.image ? readImageHeader(part.image.bytes) : await media.image(part.image)); // paths and data URIs
+  const { frames } = await media.video(part.video);
+  const [first] = frames;
+  return first === undefined ? 0 : Math.ceil(frames.length / 2) * tokensOf(first); // two frames share their patches
 };
 
 /** The longest of some prompts, and the most tokens of pictures in one. */
@@ -147,6 +157,36 @@ const stagesOf = (config: RunConfig, data: RunData | null, promptTokens: number)
   return [...cold, { ...common, ...sizes, stage: "rl", steps: rl.steps ?? rlSteps(hard, rl) }];
 };
 
+interface Prompts {
+  readonly promptTokens: number;
+  readonly imageTokens: number;
+  readonly promptFrom: string;
+}
+
+/** What is assumed of prompts that nobody can look at. */
+const unknownPrompts = ({ model, rl }: RunConfig): Prompts => ({
+  imageTokens: 0,
+  promptTokens: Math.max(1, (model.context ?? 0) - (rl?.maxTokens ?? 0)),
+  promptFrom: "all that the context leaves",
+});
+
+const promptsIn = async (config: RunConfig, data: PairData): Promise<Prompts> => ({
+  ...(await promptLength(config, data)),
+  promptFrom:
+    config.model.kind === "text"
+      ? `the longest of the first ${Math.min(SOME, data.pairs.length)}, a character a token`
+      : `the longest of the first ${Math.min(SOME, data.pairs.length)}, four characters a token and 784 pixels`,
+});
+
+/** How sizes are found. */
+export interface FactsOptions {
+  /** Told of what cannot be read; the rest is told without it. */
+  readonly note: (error: unknown) => void;
+  readonly signal: AbortSignal;
+  /** The data, where they are open already. */
+  readonly data?: RunData | undefined;
+}
+
 /**
  * The sizes of a run. Data that cannot be read is noted, and the rest told without it.
  * @throws ConfigError, CheckpointError when the model's sizes cannot be known
@@ -154,24 +194,18 @@ const stagesOf = (config: RunConfig, data: RunData | null, promptTokens: number)
 export const factsOf = async (
   config: RunConfig,
   stages: readonly StageName[],
-  how: { readonly note: (error: unknown) => void; readonly signal: AbortSignal },
+  how: FactsOptions,
 ): Promise<RunFacts> => {
   const model = await modelFacts(config);
-  const read: { data: RunData | null; promptTokens: number; imageTokens: number; promptFrom: string } = {
-    data: null,
-    imageTokens: 0,
-    promptTokens: Math.max(1, (config.model.context ?? 0) - (config.rl?.maxTokens ?? 0)),
-    promptFrom: "all that the context leaves",
-  };
+  const read: { data: RunData | null; prompts: Prompts } = { data: how.data ?? null, prompts: unknownPrompts(config) };
   try {
-    read.data = await openData(config, how.signal);
-    Object.assign(read, await promptLength(config, read.data.train));
-    read.promptFrom = `the longest of the first ${Math.min(SOME, read.data.train.pairs.length)}, four characters a token and 784 pixels`;
+    read.data ??= await openData(config, how.signal);
+    read.prompts = await promptsIn(config, read.data.train);
   } catch (error) {
     how.note(error);
   }
-  const { data, promptTokens, imageTokens, promptFrom } = read;
-  const planned = stagesOf(config, data, promptTokens).filter(({ stage }) => stages.includes(stage));
+  const { data, prompts } = read;
+  const planned = stagesOf(config, data, prompts.promptTokens).filter(({ stage }) => stages.includes(stage));
   const counts = { pairs: data?.train.pairs.length ?? null, heldOut: data?.held?.pairs.length ?? 0 };
-  return { ...model, ...counts, promptTokens, imageTokens, promptFrom, stages: planned };
+  return { ...model, ...counts, ...prompts, stages: planned };
 };

@@ -1,5 +1,5 @@
 /** A run's folder: its configuration, its state, and a folder for each stage. */
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError, messageOf, OutputError } from "@r1reward/core";
 import { atomicWrite } from "@r1reward/stablereinforce/node";
@@ -13,6 +13,7 @@ const CONFIG = "config.json";
 export const runFiles = (folder: string) =>
   ({
     config: join(folder, CONFIG),
+    inputs: join(folder, "inputs.json"),
     state: join(folder, "run.json"),
     sft: join(folder, "sft"),
     rl: join(folder, "rl"),
@@ -31,7 +32,8 @@ export const writeWhole = async (file: string, text: string): Promise<void> => {
   }
 };
 
-const readOptional = async (file: string): Promise<string | null> => {
+/** A file's text; `null` when there is none. @throws OutputError */
+export const readOptional = async (file: string): Promise<string | null> => {
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
@@ -41,11 +43,25 @@ const readOptional = async (file: string): Promise<string | null> => {
   }
 };
 
-/** The configuration that a folder's run has; `null` when there is no run. @throws ConfigError, OutputError */
-export const savedConfig = async (folder: string): Promise<RunConfig | null> => {
+/** The configuration that a folder has, with settings laid over it; `null` when there is none. @throws ConfigError, OutputError */
+export const savedConfig = async (folder: string, set?: readonly string[]): Promise<RunConfig | null> => {
   const { config } = runFiles(folder);
   const text = await readOptional(config);
-  return text === null ? null : parseRunConfig(config, text);
+  return text === null ? null : parseRunConfig(config, text, set);
+};
+
+const isFilled = async (path: string): Promise<boolean> => {
+  const found = await stat(path).catch(() => null);
+  if (found === null) return false;
+  return found.isDirectory() ? (await readdir(path)).length > 0 : found.size > 0;
+};
+
+/** Has a run in this folder made anything that a new one would take away? One that failed before its first step has not. */
+const hasBegun = async (folder: string): Promise<boolean> => {
+  const { sft, rl, model } = runFiles(folder);
+  const made = [sft, rl].flatMap((stage) => ["metrics.jsonl", "checkpoints"].map((name) => join(stage, name)));
+  for (const path of [...made, model]) if (await isFilled(path)) return true;
+  return false;
 };
 
 /** The first setting in which two runs differ: its path and both values. */
@@ -87,6 +103,8 @@ export interface FolderFlags extends ConfigFlags {
 export interface OpenRun {
   readonly config: RunConfig;
   readonly folder: string;
+  /** Are there steps of it already? */
+  readonly begun: boolean;
 }
 
 /** A run whose folder no other process can write. */
@@ -94,55 +112,54 @@ export interface LockedRun extends OpenRun {
   readonly lock: AsyncDisposable;
 }
 
-const without = async (flags: FolderFlags): Promise<OpenRun> => {
+const without = async (flags: FolderFlags): Promise<Omit<OpenRun, "begun">> => {
   const config = await loadRunConfig(flags);
   return { config, folder: flags.out ?? join("runs", config.name) };
 };
 
+/** The configuration that the folder itself has, with `--set` over it. @throws ConfigError when there is none */
+const ofFolder = async (folder: string, set: FolderFlags["set"]): Promise<Omit<OpenRun, "begun">> => {
+  const config = await savedConfig(folder, set);
+  if (config !== null) return { config, folder };
+  throw new ConfigError(`--resume: ${runFiles(folder).config}: expected the configuration of a run, there is none`);
+};
+
 /** The run of a folder, with what the flags change. */
 const resumed = async (flags: FolderFlags): Promise<OpenRun> => {
-  const nothingSaid = flags.config === undefined && flags.preset === undefined && flags.set === undefined;
-  if (nothingSaid && flags.out !== undefined) {
-    const saved = await savedConfig(flags.out);
-    if (saved !== null) return { config: saved, folder: flags.out };
-    throw new ConfigError(
-      `--resume: ${runFiles(flags.out).config}: expected the configuration of a run, there is none`,
-    );
-  }
-  const run = await without(flags);
-  const saved = await savedConfig(run.folder);
-  if (saved === null) return run; // killed before anything was written
+  const { config, preset, out, set } = flags;
+  const bare = config === undefined && preset === undefined;
+  const run = bare && out !== undefined ? await ofFolder(out, set) : await without(flags);
+  const begun = await hasBegun(run.folder);
+  const saved = begun ? await savedConfig(run.folder) : null;
+  if (saved === null) return { ...run, begun }; // nothing was made yet that other settings could not have made
   const difference = firstDifference(comparable(saved), comparable(run.config));
-  if (difference === null) return run;
+  if (difference === null) return { ...run, begun };
   throw new ConfigError(
     `--resume ${run.folder}: ${difference}: a run goes on as it began; give another --out for a new one`,
   );
 };
 
+/** A run that nothing was made of yet. @throws ConfigError when something was */
+const fresh = async (flags: FolderFlags): Promise<OpenRun> => {
+  const run = await without(flags);
+  if (!(await hasBegun(run.folder))) return { ...run, begun: false };
+  throw new ConfigError(
+    `${run.folder}: there is a run already: --resume goes on with it, another --out begins a new one`,
+  );
+};
+
 /**
- * Opens a run's folder and keeps the whole configuration in it. The lock is the caller's to dispose of.
+ * Opens a run's folder. Nothing is kept in it before data and model are open. The lock is the caller's to dispose of.
  * @throws OutputError when another process writes it; ConfigError when there is a run already and `--resume` was not given, or it is another one
  */
 export const openRun = async (flags: FolderFlags): Promise<LockedRun> => {
-  const run = flags.resume === true ? await resumed(flags) : await without(flags);
-  const { config: file, state } = runFiles(run.folder);
-  if (flags.resume !== true && (await readOptional(file)) !== null) {
-    throw new ConfigError(
-      `${run.folder}: there is a run already: --resume goes on with it, another --out begins a new one`,
-    );
-  }
+  const run = await (flags.resume === true ? resumed(flags) : fresh(flags));
   await mkdir(run.folder, { recursive: true }).catch((cause: unknown) => {
     throw new OutputError(`${run.folder}: ${messageOf(cause)}`, { cause });
   });
-  const lock = await lockOutput(state);
-  try {
-    await writeWhole(file, `${JSON.stringify(run.config, null, 2)}\n`);
-    return { ...run, lock };
-  } catch (error) {
-    await lock[Symbol.asyncDispose]();
-    throw error;
-  }
+  return { ...run, lock: await lockOutput(runFiles(run.folder).state) };
 };
 
-/** The configuration alone, for looking ahead: nothing is written. */
-export const peekRun = (flags: FolderFlags): Promise<OpenRun> => without(flags);
+/** The configuration alone, for looking ahead: nothing is written. @throws as `openRun`, for a run that goes on */
+export const peekRun = (flags: FolderFlags): Promise<Omit<OpenRun, "begun">> =>
+  flags.resume === true ? resumed(flags) : without(flags);

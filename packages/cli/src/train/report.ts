@@ -1,7 +1,7 @@
 /** `report.html` and `report.md` of a run's folder. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ConfigError } from "@r1reward/core";
+import { ConfigError, messageOf } from "@r1reward/core";
 import {
   renderHtml,
   renderMarkdown,
@@ -11,7 +11,7 @@ import {
 } from "@r1reward/stablereinforce";
 import { parseReportLine, type AlarmLine, type EvaluationLine } from "@r1reward/stablereinforce/node";
 import { runFiles, writeWhole } from "./folder.ts";
-import type { RunState } from "./run-state.ts";
+import { readState, type RunState } from "./run-state.ts";
 
 const textOf = (file: string): Promise<string | null> =>
   readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
@@ -50,15 +50,23 @@ const stageStory = async (folder: string, stage: "sft" | "rl", state: RunState |
   };
 };
 
+/** What the configuration calls the run. @throws ConfigError naming the file when it is damaged */
+const nameOf = (file: string, config: string): string => {
+  try {
+    return json<{ name: string }>(config).name;
+  } catch (cause) {
+    throw new ConfigError(`${file}: damaged: ${messageOf(cause)}`, { cause });
+  }
+};
+
 const storyOf = async (folder: string): Promise<RunStory> => {
   const files = runFiles(folder);
   const config = await textOf(files.config);
   if (config === null) throw new ConfigError(`${files.config}: expected the configuration of a run, there is none`);
-  const text = await textOf(files.state);
-  const state = text === null ? null : json<RunState>(text);
+  const state = await readState(folder);
   const stages = [await stageStory(folder, "sft", state), await stageStory(folder, "rl", state)];
   return {
-    name: state?.name ?? json<{ name: string }>(config).name,
+    name: state?.name ?? nameOf(files.config, config),
     policy: state?.policy ?? null,
     parameters: state?.parameters ?? null,
     data: state?.data ?? null,
@@ -69,7 +77,7 @@ const storyOf = async (folder: string): Promise<RunStory> => {
 
 /**
  * Writes both reports of a run, finished or not.
- * @throws ConfigError when the folder has no run; OutputError
+ * @throws ConfigError when the folder has no run, or a damaged one; OutputError
  */
 export const writeReport = async (folder: string): Promise<{ readonly html: string; readonly markdown: string }> => {
   const story = await storyOf(folder);

@@ -1,5 +1,5 @@
 /** A configured run: data → cold start → reinforcement learning → export, each stage in its own folder. */
-import type { CallOptions } from "@r1reward/core";
+import { ConfigError, type CallOptions } from "@r1reward/core";
 import {
   evaluatePolicy,
   examplesOf,
@@ -13,6 +13,7 @@ import {
   type HostTensor,
   type Params,
   type PipelineModel,
+  type Snapshot,
   type StageEvaluation,
   type StageEvent,
   type StageResult,
@@ -20,8 +21,20 @@ import {
 import { stageFolder, type StageFolder } from "@r1reward/stablereinforce/node";
 import type { RunConfig } from "./config/schema.ts";
 import { openData, type RunData } from "./data.ts";
+import { factsOf } from "./facts.ts";
 import { runFiles, type OpenRun } from "./folder.ts";
-import { exportModel, writeState, type Run, type RunOptions, type RunOutcome, type StageName } from "./run-state.ts";
+import { checkInputs, inputsOf, keepRun } from "./inputs.ts";
+import { checkMemory } from "./memory.ts";
+import {
+  earlierStages,
+  exportModel,
+  wantedStages,
+  writeState,
+  type Run,
+  type RunOptions,
+  type RunOutcome,
+  type StageName,
+} from "./run-state.ts";
 import { openEngine, openModel, openReward, protocolOf, recipeOfRun } from "./parts.ts";
 import { checkRollouts, openRollouts } from "./rollouts.ts";
 
@@ -147,20 +160,34 @@ const reinforce = async (
   });
 };
 
-/** Weights of a cold start that was made before, in another call. */
+/** @throws ConfigError when reinforcement learning would begin with half of a cold start, and nobody asked for that */
+const checkFinished = async ({ folder, options }: Run, { step, state }: Snapshot): Promise<void> => {
+  const { steps } = state;
+  if (typeof steps !== "number" || step >= steps || options.unfinishedStart) return;
+  if ((await stageFolder(runFiles(folder).rl).store.list()).length > 0) return; // it began with it long ago
+  throw new ConfigError(
+    `rl: the cold start in ${folder} is not finished, it is at step ${step} of ${steps}: \`r1reward train run --resume --out ${folder}\` finishes it first, --unfinished-start begins with it as it is`,
+  );
+};
+
+/** Weights of a cold start that was made before, in another call. @throws ConfigError when it is not finished */
 const startOf = async (run: Run, sft: StageResult | undefined): Promise<Params<HostTensor> | undefined> => {
   if (sft !== undefined) return sft.weights;
   if (run.config.sft === null) return undefined;
-  const loaded = await loadCheckpoint(stageFolder(runFiles(run.folder).sft).store);
-  if (loaded === null) run.options.tell("rl: there is no cold start in this folder: it begins with the model as it is");
-  else run.options.tell(`rl: begins with the cold start's step ${loaded.snapshot.step}`);
+  const { folder, options } = run;
+  const loaded = await loadCheckpoint(stageFolder(runFiles(folder).sft).store);
+  if (loaded === null) options.tell("rl: there is no cold start in this folder: it begins with the model as it is");
+  else {
+    await checkFinished(run, loaded.snapshot);
+    options.tell(`rl: begins with the cold start's step ${loaded.snapshot.step}`);
+  }
   return loaded?.snapshot.weights;
 };
 
 const runStages = async (run: Run): Promise<RunOutcome> => {
   const { config, options } = run;
   const results: { -readonly [K in StageName]?: StageResult } = {};
-  const wanted = (["sft", "rl"] as const).filter((stage) => options.stages.includes(stage) && config[stage] !== null);
+  const wanted = wantedStages(config, options.stages);
   await writeState(run, results);
   for (const stage of wanted) {
     const result =
@@ -177,6 +204,20 @@ const runStages = async (run: Run): Promise<RunOutcome> => {
   return { status: "finished", results, exported };
 };
 
+/** Is there memory for the stages? What cannot be told of the prompts is assumed. @throws EngineError, ConfigError, CheckpointError */
+const roomFor = async (config: RunConfig, data: RunData, options: RunOptions): Promise<void> => {
+  const { stages, signal, tell, forceMemory } = options;
+  const facts = await factsOf(config, stages, { data, signal, note: () => undefined }); // screening names what is broken
+  checkMemory(config, facts, { tell, force: forceMemory });
+};
+
+const tellData = ({ train, held }: RunData, tell: RunOptions["tell"]): void => {
+  const skipped = [...train.skipped, ...(held?.skipped ?? [])];
+  const left = skipped.length > 0 ? `, ${skipped.length} rows skipped` : "";
+  tell(`data: ${train.pairs.length} pairs, ${held?.pairs.length ?? 0} held out${left}`);
+  for (const { where, problem } of skipped.slice(0, 5)) tell(`skipped ${where}: ${problem}`);
+};
+
 /**
  * Trains what the configuration says; goes on where the folder's last run ended.
  * @throws R1Error of every kind, each naming its place
@@ -184,16 +225,18 @@ const runStages = async (run: Run): Promise<RunOutcome> => {
 export const trainRun = async (open: OpenRun, options: RunOptions): Promise<RunOutcome> => {
   const { config } = open;
   const { signal, tell } = options;
+  wantedStages(config, options.stages);
   checkRollouts(config);
   const raw = await openData(config, signal);
+  await roomFor(config, raw, options);
+  const inputs = await inputsOf(config, raw, { signal });
+  if (open.begun) await checkInputs(open, inputs, tell);
   await using engine = await openEngine(config);
   tell(`engine: ${engine.why}`);
   await using model = await openModel(config, engine, raw.train);
   const data = await screened(config, model, raw, signal);
-  const skipped = data.train.skipped.length + (data.held?.skipped.length ?? 0);
-  tell(
-    `data: ${data.train.pairs.length} pairs, ${data.held?.pairs.length ?? 0} held out${skipped > 0 ? `, ${skipped} rows skipped` : ""}`,
-  );
-  for (const { where, problem } of data.train.skipped.slice(0, 5)) tell(`skipped ${where}: ${problem}`);
-  return await runStages({ ...open, options, data, model }); // awaited: the engine must outlive it
+  tellData(data, tell);
+  await keepRun(open, inputs);
+  const earlier = open.begun ? await earlierStages(open.folder, options) : {};
+  return await runStages({ ...open, options, data, model, earlier }); // awaited: the engine must outlive it
 };
