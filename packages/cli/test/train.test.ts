@@ -267,6 +267,15 @@ describe("dry run", () => {
     expect(run.stdout).toContain("from real steps, made just now");
     expect(run.stdout).toMatch(/cold start +6 steps/);
   }, 120_000);
+
+  it("says what is where on a GPU and in 16 bits", async () => {
+    const flags = ["--set", "engine.provider=cuda", "--set", "engine.precision=float16"];
+    const run = await r1reward(["train", "sft", "-c", await config(), "--dry-run", ...flags]);
+    expect(run.stdout).toMatch(/memory +\S+ MiB +about, of the following, on the GPU and on the machine together/);
+    expect(run.stdout).toMatch(
+      /note: engine\.precision float16: .*\n\nnote: engine\.provider cuda: activations are on/,
+    );
+  }, 120_000);
 });
 
 /** Sizes of Qwen2.5-VL-7B-Instruct as published. */

@@ -96,6 +96,11 @@ type Row = readonly string[];
 const needRows = (list: readonly Need[], indent: string): readonly Row[] =>
   list.map(({ name, bytes: n, detail }) => [`${indent}${name}`, bytesText(n), detail]);
 
+const memoryText = ({ machine }: DryRun, { memoryBytes }: StagePlan): string => {
+  if (machine.gpu) return "about, of the following, on the GPU and on the machine together";
+  return memoryBytes > machine.memoryBytes ? "more than this machine has" : "about, of the following";
+};
+
 const stageRows = (run: DryRun, stage: StagePlan): readonly Row[] => [
   [
     stage.stage === "sft" ? "cold start" : "reinforcement learning",
@@ -107,7 +112,7 @@ const stageRows = (run: DryRun, stage: StagePlan): readonly Row[] => [
   [
     "  memory",
     bytesText(stage.memoryBytes),
-    stage.memoryBytes > run.machine.memoryBytes ? "more than this machine has" : "about, of the following",
+    memoryText(run, stage),
   ],
   ...needRows(stage.memory, "    "),
 ];
