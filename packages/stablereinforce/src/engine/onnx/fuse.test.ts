@@ -44,6 +44,16 @@ describe("products", () => {
     expect(ops((x, w, b) => tf.add(tf.matMul(x!, w!, false, true), b!), X, W, [2, 5, 4])).toEqual(["Add", "Gemm"]);
   });
 
+  it("keep an addition that spreads them", () => {
+    const biased: Fn = (x, w, b) => tf.add(tf.matMul(x!, w!, false, true), b!);
+    expect(ops(biased, [1, 3], W, [5, 4])).toEqual(["Add", "Gemm"]);
+    expect(ops(biased, X, [1, 3], [5, 4])).toEqual(["Add", "Gemm"]);
+    expect(ops(biased, X, [1, 3], [4])).toEqual(["Add", "Gemm"]);
+    expect(ops(biased, [1, 3], [1, 3], [4])).toEqual(["Add", "Gemm"]);
+    expect(ops(biased, [1, 3], W, [4])).toEqual(["Gemm"]);
+    expect(ops(biased, [1, 3], [1, 3], [1])).toEqual(["Gemm"]);
+  });
+
   it("without transposition, of stacks and in 16 bits stay as they are", () => {
     expect(ops((x, w) => tf.matMul(x!, w!), X, [3, 4])).toEqual(["MatMul"]);
     expect(ops((x, w) => tf.matMul(x!, w!, false, true), [2, 5, 3], [2, 4, 3])).toEqual(["MatMul", "Transpose"]);
@@ -66,6 +76,13 @@ describe("RMSNorm", () => {
     expect(ops(back, X!, [3])).not.toContain("SimplifiedLayerNormalization");
     const columns: Fn = (x, g) => tf.mul(tf.mul(x!, tf.rsqrt(tf.add(tf.mean(tf.square(x!), 0, true), 1))), g!);
     expect(ops(columns, [3, 3], [3])).not.toContain("SimplifiedLayerNormalization");
+  });
+
+  it("stays in parts where epsilon spreads it and where a row is empty", () => {
+    const spread: Fn = (x, g) =>
+      tf.mul(tf.mul(x!, tf.rsqrt(tf.add(tf.mean(tf.square(x!), -1, true), tf.fill([2, 1, 1], 0.5)))), g!);
+    expect(ops(spread, [5, 3], [3])).not.toContain("SimplifiedLayerNormalization");
+    expect(ops((x, g) => rmsNorm(x!, g!), [5, 0], [0])).not.toContain("SimplifiedLayerNormalization");
   });
 });
 

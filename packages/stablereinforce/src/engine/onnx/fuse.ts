@@ -6,7 +6,7 @@
  * - RMSNorm forward, where no gradient needs its parts: one `SimplifiedLayerNormalization` instead of seven nodes.
  * - Rows of a 16-bit table that stays in its file: they are gathered first and widened then, not the other way round.
  */
-import type { Attribute, Graph, Node, Value } from "./ir.ts";
+import { sameShape, type Attribute, type Graph, type Node, type Value } from "./ir.ts";
 
 /** Who makes a value, and how often it is used; outputs count. */
 interface Uses {
@@ -62,7 +62,7 @@ const gemm = (node: Node, { attributes }: Product, inputs: readonly Value[]): No
   attributes,
 });
 
-/** A product plus a row or a matrix of its own shape. */
+/** A product plus a row or a matrix of its own shape; `Gemm` spreads what is added, never the product. */
 const addition = (uses: Uses, node: Node): Node | undefined => {
   const [output] = node.outputs;
   if (node.op !== "Add" || !isMatrix(output)) return undefined;
@@ -70,8 +70,9 @@ const addition = (uses: Uses, node: Node): Node | undefined => {
     const product = productOf(uses, only(uses, value, "MatMul"));
     const other = node.inputs[1 - at];
     if (product === undefined || other === undefined || other === null || other.type !== "float32") continue;
-    const fits = other.shape.length === 1 || other.shape[0] === output.shape[0];
-    if (fits && other.shape.at(-1) === output.shape[1]) return gemm(node, product, [...product.inputs, other]);
+    const row = other.shape.length === 1 && other.shape[0] === output.shape[1];
+    const fits = value !== null && sameShape(value.shape, output.shape);
+    if (fits && (row || sameShape(other.shape, output.shape))) return gemm(node, product, [...product.inputs, other]);
   }
   return undefined;
 };
@@ -101,7 +102,10 @@ const rmsNorm = (uses: Uses, node: Node): Node | undefined => {
   const [x, inverse] = scaled?.inputs ?? [];
   const found = inverseRms(uses, inverse);
   if (found === undefined || found[0].id !== x?.id || gain?.shape.length !== 1) return undefined;
-  if (x.type !== "float32" || gain.shape[0] !== x.shape.at(-1)) return undefined;
+  // An epsilon of more axes spreads the result; a row of no elements is no input that ONNX Runtime's kernel takes.
+  const [output] = node.outputs;
+  if (x.type !== "float32" || output === undefined || !sameShape(output.shape, x.shape)) return undefined;
+  if (gain.shape[0] !== x.shape.at(-1) || gain.shape[0] === 0) return undefined;
   const attributes = { axis: { int: -1 }, epsilon: { float: found[1] }, stash_type: { int: 1 } };
   return { ...node, op: "SimplifiedLayerNormalization", inputs: [x, gain], attributes };
 };
