@@ -102,6 +102,11 @@ export interface Engine extends AsyncDisposable {
   readonly why: string;
   /** Does `compile` make graphs (`onnx-*`), or run eagerly? */
   readonly compiles: boolean;
+  /**
+   * An async function with the meaning of `fn`, which is traced once per signature (shapes, dtypes, static values of the arguments).
+   * Plain tensors that `fn` takes from outside become constants of the graph. A `tf.Variable` from outside, and making or
+   * assigning one (`tf.train` optimizers do), is an error when `fn` is traced: weights are arguments, and new ones results.
+   */
   readonly compile: <F extends (...args: never[]) => unknown>(fn: F, options?: CompileOptions) => Compiled<F>;
   /**
    * Puts data on the engine; a plain number makes a float32 scalar. Typed arrays are taken over, not copied.

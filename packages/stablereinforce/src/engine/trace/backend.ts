@@ -17,8 +17,10 @@ import {
 } from "@tensorflow/tfjs-core";
 import { EngineError } from "../errors.ts";
 import type { Data, DType, Value } from "../onnx/ir.ts";
+import { refuseCaptured } from "./forbidden.ts";
 import { lowerings } from "./kernels/index.ts";
 import { traceable } from "./kernels/shape.ts";
+import { ofKernel } from "./located.ts";
 import type { Inputs, Lowering } from "./lower.ts";
 import type { Recorder } from "./recorder.ts";
 
@@ -74,6 +76,7 @@ interface Books {
 
 /** A tensor made outside the trace becomes a constant; the tensor itself stays where it is. */
 const captured = (trace: Trace, info: TensorInfo): Value => {
+  refuseCaptured(info);
   const known = (engine() as unknown as Books).state.tensorInfo.get(info.dataId);
   if (known === undefined)
     throw new EngineError("a disposed tensor is used in a traced function", { reason: "disposed" });
@@ -142,13 +145,27 @@ const inputsOf = (trace: Trace, map: NamedTensorInfoMap): Inputs => {
   return Object.assign(find, { all: all.map((info) => valueOf(trace, info)) });
 };
 
+interface Call {
+  readonly inputs: NamedTensorInfoMap;
+  readonly attrs?: Record<string, unknown> | undefined;
+}
+
+/** No function of the user's runs in here: whatever is thrown is the kernel's. */
+const lowered = (trace: Trace, { name, lower }: { name: string; lower: Lowering }, call: Call): Value | Value[] => {
+  try {
+    return lower(trace.recorder, inputsOf(trace, call.inputs), call.attrs ?? {});
+  } catch (error) {
+    throw ofKernel(error, name);
+  }
+};
+
 const kernel = (name: string, lower: Lowering) => ({
   kernelName: name,
   backendName: TRACE_BACKEND,
-  kernelFunc: (call: { inputs: NamedTensorInfoMap; attrs?: Record<string, unknown> | undefined }) => {
+  kernelFunc: (call: Call) => {
     const trace = traceNow();
     trace.recorder.label = name;
-    const result = lower(trace.recorder, inputsOf(trace, call.inputs), call.attrs ?? {});
+    const result = lowered(trace, { name, lower }, call);
     return Array.isArray(result) ? result.map((value) => infoOf(trace, value)) : infoOf(trace, result);
   },
 });

@@ -1,11 +1,13 @@
 /** Runs a function under the tracing backend and gives back what it recorded. */
 import { engine, setBackend, Tensor, tidy } from "@tensorflow/tfjs-core";
-import { callSite, EngineError } from "../errors.ts";
+import { EngineError } from "../errors.ts";
 import { registerGradients } from "../gradients/register.ts";
 import type { DType, Graph, Value } from "../onnx/ir.ts";
 import type { External } from "../frozen.ts";
 import { flatten, pathOf, rebuild, type Flat, type Template } from "../tree.ts";
 import { infoOf, registerTraceBackend, swapTrace, TRACE_BACKEND, valueOf, type Trace } from "./backend.ts";
+import { withoutState } from "./forbidden.ts";
+import { located } from "./located.ts";
 import { cast } from "./lower.ts";
 import { recorder, type Recorder } from "./recorder.ts";
 
@@ -33,62 +35,17 @@ const withTraceBackend = <T>(trace: Trace, work: () => T): T => {
   const state = engine() as unknown as EngineState;
   const [name, instance] = [state.backendName, state.backendInstance];
   const before = swapTrace(trace);
-  const [random, frames] = [Math.random, Error.stackTraceLimit];
+  const frames = Error.stackTraceLimit;
   try {
     Error.stackTraceLimit = 50; // the caller's line lies below TensorFlow.js's and ours
     void setBackend(TRACE_BACKEND); // completes at once: the backend's factory is synchronous
-    Math.random = refuseRandom;
-    return work();
+    return withoutState(work);
   } finally {
-    Math.random = random;
     Error.stackTraceLimit = frames;
     swapTrace(before);
     if (name === undefined) Object.assign(state, { backendName: name, backendInstance: instance });
     else void setBackend(name);
   }
-};
-
-const refuseRandom = (): never => {
-  throw new EngineError(
-    "random numbers were drawn while tracing and would be the same on every call: pass them in as an argument",
-    { reason: "random" },
-  );
-};
-
-const UNKNOWN_KERNEL = /[Kk]ernel '([^']+)' not registered|registered kernel '([^']+)'|kernel function for '([^']+)'/;
-
-/**
- * Thrown by TensorFlow.js? Its files say so, or, where a bundler has put everything into one, its functions: it calls them
- * `matMul__op` and so on by a property that minifiers leave alone. A user's function never runs inside of one.
- */
-const fromTensorFlow = (error: Error): boolean => {
-  if (/\bat (?:Object\.)?\w+__op\b/.test(error.stack ?? "")) return true;
-  const frame = (error.stack ?? "").split("\n").find((line) => /^\s+at /.test(line)) ?? "";
-  return /tfjs-core|tf-core|@tensorflow/.test(frame);
-};
-
-/** The same error with the op and the line of user code that led to it. */
-const located = (error: unknown, trace: Trace): unknown => {
-  if (!(error instanceof Error)) return error;
-  const site = callSite(error.stack);
-  if (error instanceof EngineError) {
-    if (error.site !== undefined) return error;
-    return new EngineError(error.problem, { reason: error.reason, op: error.op, site }, { cause: error });
-  }
-  const kernel = UNKNOWN_KERNEL.exec(error.message);
-  if (kernel !== null) {
-    const op = kernel[1] ?? kernel[2] ?? kernel[3];
-    const problem = "has no lowering to ONNX: write it with supported ops, or use an eager runtime";
-    return new EngineError(problem, { reason: "no-kernel", op, site }, { cause: error });
-  }
-  const ours = /[\\/]engine[\\/](trace|gradients)[\\/]/.test((error.stack ?? "").split("\n")[1] ?? "");
-  if (!fromTensorFlow(error) && !ours) return error;
-  const reason = /dtype|type/.test(error.message) && !/shape/.test(error.message) ? "dtype" : "shape";
-  return new EngineError(
-    error.message,
-    { reason, op: ours ? trace.recorder.label : undefined, site },
-    { cause: error },
-  );
 };
 
 /**
@@ -121,7 +78,7 @@ export const traceFunction = (
     try {
       tidy(() => void (kept.traced = record()));
     } catch (error) {
-      throw located(error, trace);
+      throw located(error);
     }
     return kept.traced as Traced;
   });

@@ -1,0 +1,60 @@
+/** Errors with the op and the line of user code that led to them. */
+import { callSite, EngineError, type EngineErrorReason } from "../errors.ts";
+
+const UNKNOWN_KERNEL = /[Kk]ernel '([^']+)' not registered|registered kernel '([^']+)'|kernel function for '([^']+)'/;
+const NO_GRADIENT = /gradient function not found for (\w+)/;
+/** TensorFlow.js calls its ops `matMul__op` and so on by a property that minifiers leave alone. */
+const OP_FRAME = /\bat (?:[\w$]+\.)*(\w+?)__op\b/;
+
+/**
+ * Thrown by TensorFlow.js? Its files say so, or, where a bundler has put everything into one, its functions. A user's function
+ * never runs inside of one.
+ */
+const fromTensorFlow = (error: Error): boolean => {
+  if (OP_FRAME.test(error.stack ?? "")) return true;
+  const frame = (error.stack ?? "").split("\n").find((line) => /^\s+at /.test(line)) ?? "";
+  return /tfjs-core|tf-core|@tensorflow/.test(frame);
+};
+
+const reasonOf = ({ message }: Error): EngineErrorReason => {
+  if (/must be \w+ tensor, but got \w+ tensor/.test(message)) return "dtype";
+  return /dtype|type/.test(message) && !/shape/.test(message) ? "dtype" : "shape";
+};
+
+/** What a kernel's lowering has thrown, as the kernel's own error. */
+export const ofKernel = (error: unknown, op: string): EngineError => {
+  if (error instanceof EngineError) {
+    if (error.op !== undefined) return error;
+    return new EngineError(error.problem, { reason: error.reason, op, site: error.site }, { cause: error });
+  }
+  const cause = error instanceof Error ? error : new Error(String(error));
+  return new EngineError(cause.message, { reason: reasonOf(cause), op }, { cause });
+};
+
+const missing = (error: Error): { problem: string; op: string | undefined } | undefined => {
+  const gradient = NO_GRADIENT.exec(error.message)?.[1];
+  if (gradient !== undefined) {
+    const problem = "has no gradient here: write it with other ops, or give it one with tf.customGrad";
+    return { problem, op: gradient };
+  }
+  const kernel = UNKNOWN_KERNEL.exec(error.message);
+  if (kernel === null) return undefined;
+  const problem = "has no lowering to ONNX: write it with supported ops, or use an eager runtime";
+  return { problem, op: kernel[1] ?? kernel[2] ?? kernel[3] };
+};
+
+/** The same error with op and call site. What the traced function itself throws stays as it is. */
+export const located = (error: unknown): unknown => {
+  if (!(error instanceof Error)) return error;
+  const site = callSite(error.stack);
+  if (error instanceof EngineError) {
+    if (error.site !== undefined) return error;
+    return new EngineError(error.problem, { reason: error.reason, op: error.op, site }, { cause: error });
+  }
+  if (!fromTensorFlow(error)) return error;
+  const none = missing(error);
+  if (none !== undefined)
+    return new EngineError(none.problem, { reason: "no-kernel", op: none.op, site }, { cause: error });
+  const op = OP_FRAME.exec(error.stack ?? "")?.[1];
+  return new EngineError(error.message, { reason: reasonOf(error), op, site }, { cause: error });
+};

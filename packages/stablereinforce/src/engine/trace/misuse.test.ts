@@ -1,0 +1,121 @@
+/** What a traced function gets wrong: one error with reason, op and line, and nothing outside is changed. */
+import * as tf from "@tensorflow/tfjs-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createEngine, EngineError, type Engine, type EngineErrorReason } from "../index.ts";
+
+let engine: Engine;
+beforeAll(async () => {
+  await createEngine({ runtime: "tfjs-cpu" }); // for tensors outside of graphs
+  engine = await createEngine({ runtime: "onnx-node" });
+});
+afterAll(async () => engine[Symbol.asyncDispose]());
+
+const X = { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3], dtype: "float32" } as const;
+const I = { data: Int32Array.of(0, 1, 2, 0, 1, 2), shape: [2, 3], dtype: "int32" } as const;
+
+type Fn = (x: tf.Tensor, ints: tf.Tensor) => tf.Tensor | tf.Tensor[];
+
+const thrownBy = async (fn: Fn): Promise<unknown> => {
+  const compiled = engine.compile(fn, { name: "wrong" });
+  return compiled(X, I).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+};
+
+const refused = async (fn: Fn, reason: EngineErrorReason, op: RegExp): Promise<EngineError> => {
+  const error = await thrownBy(fn);
+  expect(error).toBeInstanceOf(EngineError);
+  const { message, site, ...rest } = error as EngineError;
+  expect({ reason: rest.reason, message }).toMatchObject({ reason });
+  expect(rest.op ?? "").toMatch(op);
+  expect(site).toMatch(/misuse\.test\.ts:\d+:\d+$/);
+  return error as EngineError;
+};
+
+describe("variables", () => {
+  it("are not assigned to, and stay what they were", async () => {
+    const w = tf.variable(tf.tensor1d([1, 2, 3]), true, "misuse-w");
+    const error = await refused(
+      (x) => {
+        w.assign(tf.sum(x, 0) as tf.Tensor1D);
+        return tf.add(x, 1);
+      },
+      "no-kernel",
+      /Variable\.assign/,
+    );
+    expect(error.message).toContain("misuse-w");
+    expect(Array.from(w.dataSync())).toEqual([1, 2, 3]);
+    w.assign(tf.tensor1d([4, 5, 6]));
+    expect(Array.from(w.dataSync())).toEqual([4, 5, 6]);
+    w.dispose();
+  });
+
+  it("are not read: minimize would train a copy", async () => {
+    const w = tf.variable(tf.tensor1d([1, 2, 3]), true, "misuse-r");
+    const sgd = tf.train.sgd(0.1);
+    const loss = (x: tf.Tensor): tf.Scalar => tf.sum(tf.mul(x, w)) as tf.Scalar;
+    const error = await refused((x) => sgd.minimize(() => loss(x), true) as tf.Scalar, "value-read", /Multiply/);
+    expect(error.message).toMatch(/misuse-r .*argument/);
+    await refused((x) => tf.grad((v: tf.Tensor) => loss(v))(x), "value-read", /Multiply/);
+    expect(Array.from(w.dataSync())).toEqual([1, 2, 3]);
+    w.dispose();
+    sgd.dispose();
+  });
+
+  it("are not made, and leave their name free", async () => {
+    await refused((x) => tf.variable(x, true, "misuse-m"), "no-kernel", /variable/);
+    await refused((x) => tf.add(tf.train.momentum(0.1, 0.9).getConfig() === undefined ? x : x.variable(), 1), "no-kernel", /variable/); // prettier-ignore
+    const w = tf.variable(tf.scalar(1), true, "misuse-m");
+    expect(w.dataSync()[0]).toBe(1);
+    w.dispose();
+  });
+
+  it("may be arguments", async () => {
+    const w = tf.variable(tf.tensor1d([1, 2, 3]));
+    const f = engine.compile((v: tf.Tensor) => tf.mul(v, 2));
+    const first = await engine.read(await f(w));
+    w.assign(tf.tensor1d([10, 20, 30]));
+    const second = await engine.read(await f(w));
+    expect([Array.from(first.data), Array.from(second.data)]).toEqual([
+      [2, 4, 6],
+      [20, 40, 60],
+    ]);
+    w.dispose();
+  });
+});
+
+describe("errors", () => {
+  it("of the function itself pass unchanged", async () => {
+    for (const own of [
+      new RangeError("mine"),
+      new TypeError("my dtype"),
+      new EngineError("my own", { reason: "shape", site: "a:1:1" }),
+    ]) {
+      const error = await thrownBy((x) => tf.tidy(() => {
+        if (x.size > 0) throw own;
+        return x;
+      })); // prettier-ignore
+      expect(error).toBe(own);
+    }
+    const own = new Error("in a gradient");
+    const custom = tf.customGrad((x: unknown) => ({
+      value: tf.square(x as tf.Tensor),
+      gradFunc: () => {
+        throw own;
+      },
+    }));
+    expect(await thrownBy((x) => tf.grad((v: tf.Tensor) => tf.sum(custom(v)))(x))).toBe(own);
+  });
+
+  it("of dtypes say so", async () => {
+    await refused((_x, i) => tf.cosh(i), "dtype", /cosh/);
+    await refused((_x, i) => tf.log(i), "dtype", /log/);
+    await refused((_x, i) => tf.logicalNot(i), "dtype", /logicalNot/);
+  });
+
+  it("of missing gradients name the op", async () => {
+    const error = await refused((x) => tf.grad((v: tf.Tensor) => tf.topk(v, 1).values)(x), "no-kernel", /TopK/);
+    expect(error.message).toMatch(/TopK: has no gradient/);
+  });
+});
