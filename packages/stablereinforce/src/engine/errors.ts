@@ -56,7 +56,7 @@ export class EngineError extends R1Error {
 }
 
 const OURS =
-  /@tensorflow[\\/]|tf-core|node:internal|stablereinforce[\\/](src[\\/](engine|ops|optim)[\\/](?!.*\.test\.)|dist[\\/])/;
+  /@tensorflow[\\/]|tf-core|tfjs-core[\\/]src[\\/]|node:internal|stablereinforce[\\/](src[\\/](engine|ops|optim)[\\/](?!.*\.test\.)|dist[\\/])/;
 
 /** The first line of a stack that is neither TensorFlow.js nor the engine: `file:line:column`. */
 export const callSite = (stack: string | undefined = new Error().stack): string | undefined => {

@@ -93,7 +93,8 @@ const back = (dy: tf.Tensor, saved: Saved, chunks: readonly Chunk[]): tf.Tensor[
 
 /**
  * Log-probabilities in nats of `targets` under softmax(hidden · weightᵀ / temperature).
- * `[N, D]`, `[V, D]`, int32 `[N]` → `[N]`.
+ * `[N, D]`, `[V, D]`, int32 `[N]` → `[N]`. A target is 0 … V − 1, also where its weight is 0: pad with 0, not with −1 or −100. Others make
+ * the call fail on CPUs; GPU providers do not look.
  * @throws EngineError `shape`
  */
 export const tokenLogp = (

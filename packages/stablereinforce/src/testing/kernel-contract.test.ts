@@ -21,6 +21,18 @@ const GAPS: Partial<Record<RuntimeName, Readonly<Record<string, string>>>> = {
     "OneHot: outside is all off": "leaves memory as it was",
     "Einsum: bij,jk->bik": "no kernel",
     "refuses Slice past the end": "reads past the end",
+    "Mod: int32 by 0 and −1": "traps",
+    "Mod: int32 by one number": "traps",
+    "FloorDiv: int32 by 0 and −1": "gives the least number for x / 0",
+    "IsNan: int32": "reads integers as if they were floats",
+    "Select: int32 and float32": "calls its result int32",
+    "SearchSorted: float32 in int32": "wants equal dtypes",
+    "Any: of no elements": "reads past the end",
+    "Prelu: x spread too": "gives the shape of x",
+    "refuses Prelu shapes": "gives the shape of x",
+    "refuses GatherNd of row -1": "reads before the start",
+    "refuses OneHot of 2^40 classes": "cuts the number to 32 bits",
+    "refuses Softmax of a scalar": "gives a scalar",
   },
 };
 

@@ -8,6 +8,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { isEngineError, type Engine, type EngineTensor, type Precision } from "../engine/index.ts";
 import { elementwiseCases } from "./cases-elementwise.ts";
 import { indexCases, productCases } from "./cases-index.ts";
+import { edgeCases } from "./cases-edge.ts";
 import { moveCases } from "./cases-move.ts";
 import { reductionCases } from "./cases-reduce.ts";
 import type { CaseInput, KernelCase } from "./cases.ts";
@@ -34,6 +35,7 @@ export const kernelCases: readonly KernelCase[] = [
   ...moveCases,
   ...indexCases,
   ...productCases,
+  ...edgeCases,
 ];
 
 /**
@@ -129,6 +131,10 @@ const checkCase = async (engine: Engine, one: KernelCase, precision: Precision):
   if (engine.liveTensors() !== before) throw failure("live tensors", engine.liveTensors(), before);
 };
 
+/** −1 in a list, as no one knows before it runs: `x` is zeros. */
+const minusOne = (x: tf.Tensor): tf.Tensor1D =>
+  tf.cast(tf.sub(tf.slice(tf.reshape(x, [x.size]), [0], [1]), 1), "int32") as tf.Tensor1D;
+
 /** Shapes and dtypes that do not fit: what must be named in the error. */
 const MISFITS: readonly (readonly [name: string, run: (x: tf.Tensor) => tf.Tensor, says: RegExp])[] = [
   ["BatchMatMul inner sizes", (x) => tf.matMul(x, x), /matmul/i],
@@ -138,6 +144,15 @@ const MISFITS: readonly (readonly [name: string, run: (x: tf.Tensor) => tf.Tenso
   ["Slice past the end", (x) => tf.slice(x, [0, 2], [2, 5]), /slice/i],
   ["Transpose axes", (x) => tf.transpose(x, [0]), /transpose/i],
   ["GatherV2 with float ids", (x) => tf.gather(x, tf.tensor1d([0.5]) as never), /gather|int32/i],
+  ["GatherV2 of row -1", (x) => tf.gather(x, minusOne(x)), /gather/i],
+  ["GatherNd of row -1", (x) => tf.gatherND(x, tf.reshape(minusOne(x), [1, 1])), /gather|indices/i],
+  ["Pack shapes", (x) => tf.stack([x, tf.zeros([3, 2])]), /stack/i],
+  ["SplitV parts", (x) => tf.split(x, 2, 1)[0] as tf.Tensor, /split/i],
+  ["SplitV sizes", (x) => tf.split(x, [1, 1], 1)[0] as tf.Tensor, /size/i],
+  ["Einsum sizes", (x) => tf.einsum("ij,jk->ik", x, x), /einsum|dimension/i],
+  ["Prelu shapes", (x) => tf.prelu(x, tf.zeros([2])), /broadcast/i],
+  ["Softmax of a scalar", (x) => tf.softmax(tf.sum(x)), /axis/i],
+  ["OneHot of 2^40 classes", (x) => tf.oneHot(minusOne(x), 2 ** 40), /one|length|elements|memory/i],
 ];
 
 const checkMisfit = async (engine: Engine, [name, run, says]: (typeof MISFITS)[number]): Promise<void> => {
@@ -151,6 +166,7 @@ const checkMisfit = async (engine: Engine, [name, run, says]: (typeof MISFITS)[n
   if (!(error instanceof Error) || !says.test(error.message))
     throw failure(name, error, `an error that says ${String(says)}`);
   if (engine.compiles && !isEngineError(error)) throw failure(name, error.name, "EngineError");
+  if (isEngineError(error) && error.op === undefined) throw failure(name, error.message, "an error that names the op");
 };
 
 /** The contract's checks for one engine. */

@@ -69,6 +69,17 @@ const select: Gradient = {
   },
 };
 
+const prelu: Gradient = {
+  saves: ["x", "alpha"],
+  back: (b) => {
+    const [x, alpha] = [saved(b, 0), saved(b, 1)];
+    const positive = tf.broadcastTo(tf.greater(x, 0), b.dy.shape);
+    const byX = (): tf.Tensor => tf.where(positive, b.dy, tf.mul(b.dy, real(alpha)));
+    const byAlpha = (): tf.Tensor => tf.where(positive, tf.zerosLike(b.dy), tf.mul(b.dy, real(x)));
+    return { x: () => unbroadcast(byX(), x.shape), alpha: () => unbroadcast(byAlpha(), alpha.shape) };
+  },
+};
+
 const within = (x: tf.Tensor, low: number, high: number): tf.Tensor =>
   tf.logicalAnd(tf.greaterEqual(x, low), tf.lessEqual(x, high));
 
@@ -125,6 +136,7 @@ const pairs: Readonly<Record<string, Gradient>> = {
     return [twice, () => tf.neg(twice())];
   }),
   Pow: power,
+  Prelu: prelu,
   Select: select,
   AddN: {
     savesAll: true,

@@ -1,6 +1,6 @@
 /** Gradients of kernels that move, sum or multiply: shapes, reductions, gathers, matrix products. */
 import * as tf from "@tensorflow/tfjs-core";
-import { real, saved, unbroadcast, type Back, type Gradient } from "./words.ts";
+import { gate, real, saved, unbroadcast, type Back, type Gradient } from "./words.ts";
 
 const axesOf = (b: Back, x: tf.Tensor, name = "axis"): number[] =>
   tf.util.parseAxisParam((b.attrs[name] ?? null) as never, x.shape);
@@ -20,6 +20,7 @@ const spread = (scale: (count: number) => number): Gradient => ({
     const count = axes.reduce((n, axis) => n * (x.shape[axis] ?? 1), 1);
     const by = scale(count);
     const rows = (): tf.Tensor => kept(b.dy, x.shape, axes);
+    if (x.size === 0) return { x: () => tf.zeros(x.shape) };
     return { x: () => tf.broadcastTo(by === 1 ? rows() : tf.mul(rows(), by), x.shape) };
   },
 });
@@ -35,6 +36,28 @@ const extreme = (name: string): Gradient => ({
     return { x: () => tf.mul(kept(b.dy, x.shape, axes), hit()) };
   },
 });
+
+/**
+ * Each element's gradient is the product of the others: y / x where no element is 0, the product of the rest where x is the only
+ * 0, and 0 where another one is. (The slope of that slope is wrong where an element is 0.)
+ */
+const prod: Gradient = {
+  saves: ["x"],
+  back: (b) => {
+    const x = saved(b, 0);
+    const axes = axesOf(b, x);
+    const others = (): tf.Tensor => {
+      const value = real(x);
+      const zero = tf.equal(value, 0);
+      const filled = tf.where(zero, tf.onesLike(value), value);
+      const zeros = tf.broadcastTo(tf.sum(tf.cast(zero, "float32"), axes, true), x.shape);
+      const rest = tf.div(tf.prod(filled, axes, true), filled);
+      const own = tf.cast(zero, "float32");
+      return gate(tf.equal(zeros, own), rest);
+    };
+    return { x: () => (x.size === 0 ? tf.zeros(x.shape) : tf.mul(kept(real(b.dy), x.shape, axes), others())) };
+  },
+};
 
 const reshaping = (name: string): Gradient => ({
   saves: [name],
@@ -79,7 +102,8 @@ const tile: Gradient = {
   },
 };
 
-const rowsOf = (x: tf.Tensor): tf.Tensor2D => tf.reshape(x, [-1, x.shape.at(-1) ?? 1]);
+const rowsOf = (x: tf.Tensor): tf.Tensor2D =>
+  tf.reshape(x, [tf.util.sizeFromShape(x.shape.slice(0, -1)), x.shape.at(-1) ?? 1]);
 
 /** C = A·B: dA = dC·Bᵀ, dB = Aᵀ·dC; a stack of A against one B sums over the stack inside one product. */
 const matMul: Gradient = {
@@ -182,6 +206,7 @@ export const shapeGradients: Readonly<Record<string, Gradient>> = {
   Reverse: { back: (b) => ({ x: () => tf.reverse(b.dy, b.attrs["dims"] as number[]) }) },
   Sum: spread(() => 1),
   Mean: spread((count) => 1 / count),
+  Prod: prod,
   Max: extreme("reductionIndices"),
   Min: extreme("axis"),
   Cumsum: cumsum,

@@ -112,6 +112,27 @@ describe("errors", () => {
     await refused((_x, i) => tf.cosh(i), "dtype", /cosh/);
     await refused((_x, i) => tf.log(i), "dtype", /log/);
     await refused((_x, i) => tf.logicalNot(i), "dtype", /logicalNot/);
+    await refused((_x, i) => tf.reciprocal(i), "dtype", /Reciprocal/);
+    await refused((_x, i) => tf.log1p(i), "dtype", /Log1p/);
+    await refused((_x, i) => tf.relu(tf.cast(i, "bool")), "dtype", /Relu/);
+    await refused((x, i) => tf.concat([i, x]), "dtype", /Concat/);
+    await refused((x, i) => tf.stack([i, x]), "dtype", /Pack/);
+  });
+
+  it("of kernels name op and line", async () => {
+    await refused((x) => tf.stack([x, tf.transpose(x)]), "shape", /Pack/);
+    await refused((x) => tf.split(x, 2, 1), "shape", /SplitV/);
+    await refused((x) => tf.softmax(tf.sum(x)), "shape", /Softmax/);
+    await refused((x) => tf.prelu(x, tf.zeros([2])), "shape", /Prelu/);
+    await refused((x) => tf.einsum("ij,jk->ik", x, x), "shape", /Einsum/);
+    await refused((x) => tf.einsum("ij->iz", x), "attribute", /Einsum/);
+    await refused((_x, i) => tf.oneHot(i, 2 ** 40), "too-large", /OneHot/);
+    await refused(() => tf.range(0, 2 ** 40), "too-large", /Range/);
+    await refused((x) => tf.argMax(tf.slice(x, [0, 0], [2, 0]), 1), "shape", /ArgMax/);
+    const ids = (...list: number[]): tf.Tensor1D => tf.tensor1d(list, "int32");
+    expect((await refused((x) => tf.gather(x, ids(0, -1)), "shape", /GatherV2/)).message).toContain("index -1");
+    expect((await refused((x) => tf.gather(x, ids(3), 1), "shape", /GatherV2/)).message).toContain("0 … 2");
+    await refused((x) => tf.gatherND(x, tf.tensor2d([[1, 3]], [1, 2], "int32")), "shape", /GatherNd/);
   });
 
   it("of missing gradients name the op", async () => {

@@ -14,6 +14,7 @@ import {
   type Value,
   type ValueType,
 } from "../onnx/ir.ts";
+import { checkTypes } from "./types.ts";
 
 /** dtype and shape of a value to be made. */
 export interface Spec {
@@ -34,7 +35,12 @@ export interface Recorder {
   /** One node with one output. */
   readonly emit: (op: string, inputs: readonly (Value | null)[], out: Spec, attributes?: Attributes) => Value;
   /** One node with several outputs. */
-  readonly emitMany: (op: string, inputs: readonly Value[], outs: readonly Spec[], attributes?: Attributes) => Value[];
+  readonly emitMany: (
+    op: string,
+    inputs: readonly (Value | null)[],
+    outs: readonly Spec[],
+    attributes?: Attributes,
+  ) => Value[];
   /** Notes that `whole` only repeats `part`. */
   readonly repeated: (whole: Value, part: Value) => Value;
   /** The finished graph, without nodes that no output needs. */
@@ -132,15 +138,19 @@ export const recorder = (): Recorder => {
     const node = { op: "Expand", inputs: [one, dims], attributes: {} };
     return record({ node, outs: [spec], known: { splat: value } })[0] as Value;
   };
-  const emitMany: Recorder["emitMany"] = (op, inputs, outs, attributes = {}) =>
-    record({ node: { op, inputs, attributes }, outs });
+  // Values of no elements need no node. Several of ONNX Runtime's kernels fail on them, TopK with the whole process.
+  const emitMany: Recorder["emitMany"] = (op, inputs, outs, attributes = {}) => {
+    checkTypes(op, inputs, self.label);
+    if (outs.every(({ shape }) => sizeOf(shape) === 0)) return outs.map((spec) => splat(0, spec));
+    return record({ node: { op, inputs, attributes }, outs });
+  };
   const self: Recorder = {
     label: "graph",
     input: (spec) => fresh(spec),
     external: (spec, external) => fresh(spec, { external }),
     constant,
     splat,
-    emit: (op, inputs, out, attributes = {}) => record({ node: { op, inputs, attributes }, outs: [out] })[0] as Value,
+    emit: (op, inputs, out, attributes) => emitMany(op, inputs, [out], attributes)[0] as Value,
     emitMany,
     repeated: (whole, part) => ({ ...whole, repeats: part.repeats ?? part }),
     finish: (inputs, outputs) => ({ inputs, outputs, nodes: needed(nodes, outputs) }),

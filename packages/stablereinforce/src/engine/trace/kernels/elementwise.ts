@@ -1,7 +1,7 @@
 /** Element-wise kernels. Formulas stand beside the ones that ONNX has no node for. */
-import { backend_util } from "@tensorflow/tfjs-core";
+import { backend_util, upcastType } from "@tensorflow/tfjs-core";
 import { EngineError } from "../../errors.ts";
-import { sameShape, sizeOf, type Value } from "../../onnx/ir.ts";
+import { sameShape, sizeOf, type DType, type Value } from "../../onnx/ir.ts";
 import { cast, pair, reshape, scalar, unary, where, type Lowering, type Lowerings } from "../lower.ts";
 import type { Recorder } from "../recorder.ts";
 import { expand } from "./shape.ts";
@@ -84,10 +84,17 @@ const floorDivide: Lowering = (r, inputs) => {
   return where(r, zero, [scalar(r, 0, "int32"), cast(r, unary(r, "Floor", quotient), "int32")], shape);
 };
 
+/** By 0 and by −1, either of which ends the process in C, the remainder is 0, and so it is by 1. */
+const intModulo = (r: Recorder, [a, b]: readonly [Value, Value], shape: readonly number[]): Value => {
+  const is = (n: number): Value => r.emit("Equal", [b, scalar(r, n, "int32")], { type: "bool", shape: b.shape });
+  const harmful = r.emit("Or", [is(0), is(-1)], { type: "bool", shape: b.shape });
+  return r.emit("Mod", [a, where(r, harmful, [scalar(r, 1, "int32"), b])], { type: "int32", shape });
+};
+
 /** Remainder with the divisor's sign. ONNX's `fmod` has the dividend's: r + b where the signs differ and r ≠ 0. */
 const modulo: Lowering = (r, inputs) => {
   const { a, b, shape } = broadcast(r, inputs("a"), inputs("b"));
-  if (a.type === "int32") return r.emit("Mod", [a, b], { type: "int32", shape });
+  if (a.type === "int32") return intModulo(r, [a, b], shape);
   const rest = r.emit("Mod", [a, b], { type: "float32", shape }, { fmod: { int: 1 } });
   const signs = pair(r, "Mul", [unary(r, "Sign", rest), unary(r, "Sign", b)], shape);
   const differ = r.emit("Less", [signs, scalar(r, 0)], { type: "bool", shape });
@@ -122,11 +129,18 @@ const expm1: Lowering = (r, inputs) => {
 const clip = (r: Recorder, x: Value, low: number, high: number): Value =>
   pair(r, "Min", [pair(r, "Max", [x, scalar(r, low, x.type)]), scalar(r, high, x.type)]);
 
+/** Integers are neither NaN nor infinite. */
+const classified =
+  (op: string): Lowering =>
+  (r, inputs) =>
+    inputs("x").type === "float32"
+      ? toBool(r, op, inputs("x"))
+      : r.splat(0, { type: "bool", shape: inputs("x").shape });
+
 const isFinite: Lowering = (r, inputs) => {
-  const bad = r.emit("Or", [toBool(r, "IsInf", inputs("x")), toBool(r, "IsNaN", inputs("x"))], {
-    type: "bool",
-    shape: inputs("x").shape,
-  });
+  const x = inputs("x");
+  if (x.type !== "float32") return r.splat(1, { type: "bool", shape: x.shape });
+  const bad = r.emit("Or", [toBool(r, "IsInf", x), toBool(r, "IsNaN", x)], { type: "bool", shape: x.shape });
   return unary(r, "Not", bad);
 };
 
@@ -137,13 +151,21 @@ const step: Lowering = (r, inputs, attrs) => {
   return x.type === "float32" ? where(r, toBool(r, "IsNaN", x), [x, other]) : other;
 };
 
-const withFloat =
-  (op: string, name: string, attr: string): Lowering =>
-  (r, inputs, attrs) =>
-    r.emit(op, [inputs("x")], inputs("x"), { [name]: { float: Number(attrs[attr]) } });
+const leakyRelu: Lowering = (r, inputs, attrs) => {
+  const x = cast(r, inputs("x"), "float32");
+  return r.emit("LeakyRelu", [x], x, { alpha: { float: Number(attrs["alpha"]) } });
+};
+
+/** ONNX spreads the slopes, not x. */
+const prelu: Lowering = (r, inputs) => {
+  const [x, alpha] = [cast(r, inputs("x"), "float32"), cast(r, inputs("alpha"), "float32")];
+  const shape = backend_util.assertAndGetBroadcastShape([...x.shape], [...alpha.shape]);
+  return pair(r, "PRelu", [expand(r, x, shape), alpha], shape);
+};
 
 const select: Lowering = (r, inputs) => {
-  const [condition, t, e] = [inputs("condition"), inputs("t"), inputs("e")];
+  const type = upcastType(inputs("t").type as DType, inputs("e").type as DType) as DType;
+  const [condition, t, e] = [inputs("condition"), cast(r, inputs("t"), type), cast(r, inputs("e"), type)];
   const rows = t.shape.length > 1 && condition.shape.length === 1; // a vector condition chooses rows
   const shaped = rows ? reshape(r, condition, [...condition.shape, ...t.shape.slice(1).map(() => 1)]) : condition;
   const yes = narrow(r, t, shaped, t.shape);
@@ -153,7 +175,7 @@ const select: Lowering = (r, inputs) => {
   return cast(r, where(r, chosen, [cast(r, yes, "int32"), cast(r, no, "int32")], t.shape), "bool");
 };
 
-const SAME = ["Abs", "Neg", "Exp", "Log", "Sqrt", "Sigmoid", "Tanh", "Ceil", "Floor", "Round", "Sin", "Cos", "Tan"];
+const SAME = ["Abs", "Neg", "Log", "Sqrt", "Sigmoid", "Tanh", "Ceil", "Floor", "Sin", "Cos", "Tan"];
 const MORE = [
   "Asin",
   "Acos",
@@ -176,14 +198,16 @@ export const elementwise: Lowerings = {
   Relu6: (r, inputs) => clip(r, inputs("x"), 0, 6),
   ClipByValue: (r, inputs, attrs) => clip(r, inputs("x"), Number(attrs["clipValueMin"]), Number(attrs["clipValueMax"])),
   Elu: (r, inputs) => r.emit("Elu", [inputs("x")], inputs("x")),
-  LeakyRelu: withFloat("LeakyRelu", "alpha", "alpha"),
+  Exp: (r, inputs) => unary(r, "Exp", cast(r, inputs("x"), "float32")),
+  Round: (r, inputs) => (inputs("x").type === "float32" ? unary(r, "Round", inputs("x")) : inputs("x")),
+  LeakyRelu: leakyRelu,
   Square: (r, inputs) => pair(r, "Mul", [inputs("x"), inputs("x")]),
   Rsqrt: (r, inputs) => unary(r, "Reciprocal", unary(r, "Sqrt", inputs("x"))),
   Log1p: log1p,
   Expm1: expm1,
   Step: step,
-  IsNan: (r, inputs) => toBool(r, "IsNaN", inputs("x")),
-  IsInf: (r, inputs) => toBool(r, "IsInf", inputs("x")),
+  IsNan: classified("IsNaN"),
+  IsInf: classified("IsInf"),
   IsFinite: isFinite,
   LogicalNot: direct("Not"),
   LogicalAnd: logical("And"),
@@ -204,7 +228,7 @@ export const elementwise: Lowerings = {
     const difference = pair(r, "Sub", [a, b], shape);
     return pair(r, "Mul", [difference, difference]);
   },
-  Prelu: (r, inputs) => r.emit("PRelu", [inputs("x"), inputs("alpha")], inputs("x")),
+  Prelu: prelu,
   Equal: compare("Equal"),
   NotEqual: compare("Equal", true),
   Greater: compare("Greater"),

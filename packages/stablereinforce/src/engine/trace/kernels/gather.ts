@@ -2,18 +2,41 @@
  * Kernels with indices.
  *
  * Sums into repeated places use ScatterElements, never ScatterND with a reduction: the CPU kernel of the latter loses updates
- * when two threads meet in one row (onnxruntime #18048, #23396). Negative indices and indices past the end are runtime
- * errors of ONNX Runtime in a gather, except that −n … −1 count from the end there.
+ * when two threads meet in one row (onnxruntime #18048, #23396). Indices past the end are errors of ONNX Runtime when a gather
+ * runs (GPU providers do not look). So are negative ones here, though ONNX would count −n … −1 from the end: a label of −1
+ * must not be the last token.
  */
+import { util } from "@tensorflow/tfjs-core";
 import { EngineError } from "../../errors.ts";
-import { sizeOf, type Value } from "../../onnx/ir.ts";
+import { sizeOf, type Data, type Value } from "../../onnx/ir.ts";
 import { cast, int64s, pair, reshape, scalar, where, type Lowering, type Lowerings } from "../lower.ts";
 import type { Recorder } from "../recorder.ts";
 import { expand } from "./shape.ts";
 
+const NOWHERE = -(2 ** 31);
+
+/** Refuses numbers outside of 0 … `sizes[i]` − 1 in column i, when they are known. */
+const checkKnown = (data: Data, sizes: readonly number[]): void => {
+  data.forEach((id: number | bigint, at: number) => {
+    const size = sizes[at % sizes.length] ?? 0;
+    if (id >= 0 && id < size) return;
+    throw new EngineError(`index ${id} is outside of 0 … ${size - 1}`, { reason: "shape" });
+  });
+};
+
+/** Indices of which no negative one points anywhere. The last axis of `indices` has one column per size. */
+const fromStart = (r: Recorder, indices: Value, sizes: readonly number[]): Value => {
+  const ids = cast(r, indices, "int32");
+  if (ids.data !== undefined) checkKnown(ids.data, sizes);
+  if (ids.data !== undefined || sizeOf(ids.shape) === 0) return ids;
+  const negative = r.emit("Less", [ids, scalar(r, 0, "int32")], { type: "bool", shape: ids.shape });
+  return where(r, negative, [scalar(r, NOWHERE, "int32"), ids]);
+};
+
 const gather: Lowering = (r, inputs, attrs) => {
-  const [x, indices] = [inputs("x"), inputs("indices")];
-  const axis = (Number(attrs["axis"]) + x.shape.length) % x.shape.length;
+  const x = inputs("x");
+  const [axis = 0] = util.parseAxisParam(Number(attrs["axis"]), [...x.shape]);
+  const indices = fromStart(r, inputs("indices"), [x.shape[axis] ?? 0]);
   const batch = Number(attrs["batchDims"] ?? 0);
   const shape = [...x.shape.slice(0, axis), ...indices.shape.slice(batch), ...x.shape.slice(axis + 1)];
   if (batch === 0) return r.emit("Gather", [x, indices], { type: x.type, shape }, { axis: { int: axis } });
@@ -76,14 +99,16 @@ const scatterNd: Lowering = (r, inputs, attrs) => {
 };
 
 const gatherNd: Lowering = (r, inputs) => {
-  const [x, indices] = [inputs("params"), inputs("indices")];
+  const x = inputs("params");
+  const indices = fromStart(r, inputs("indices"), x.shape.slice(0, inputs("indices").shape.at(-1)));
   const shape = [...indices.shape.slice(0, -1), ...x.shape.slice(indices.shape.at(-1) ?? 0)];
   return r.emit("GatherND", [x, cast(r, indices, "int64")], { type: x.type, shape });
 };
 
 const scatterUpdate: Lowering = (r, inputs) => {
   const x = inputs("tensor");
-  return r.emit("ScatterND", [x, cast(r, inputs("indices"), "int64"), inputs("updates")], x);
+  const indices = fromStart(r, inputs("indices"), x.shape.slice(0, inputs("indices").shape.at(-1)));
+  return r.emit("ScatterND", [x, cast(r, indices, "int64"), inputs("updates")], x);
 };
 
 /** Kernels with indices, by name. */

@@ -21,8 +21,9 @@ export const matmul = (r: Recorder, a: Value, b: Value): Value => {
   const [rows, columns] = [a.shape.at(-2) ?? 0, b.shape.at(-1) ?? 0];
   const outer = broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const shape = [...outer, rows, columns];
+  if (k === 0) return r.splat(0, { type: a.type, shape }); // sums of nothing
   if (b.shape.length === 2 && a.shape.length > 2) {
-    const tall = reshape(r, a, [sizeOf(a.shape) / Math.max(1, k), k]);
+    const tall = reshape(r, a, [sizeOf(a.shape) / k, k]);
     return reshape(r, pair(r, "MatMul", [tall, b], [tall.shape[0] ?? 0, columns]), shape);
   }
   return pair(r, "MatMul", [a, b], shape);
@@ -55,12 +56,39 @@ const fusedMatMul: Lowering = (r, inputs, attrs) => {
   return activate(r, bias);
 };
 
+/** The length that each letter stands for. */
+const lettersOf = (equation: string, terms: readonly string[], all: readonly Value[]): ReadonlyMap<string, number> => {
+  const misfit = (what: string): never => {
+    const got = all.map((x) => `[${x.shape.join(", ")}]`).join(", ");
+    throw new EngineError(`${equation} of ${got}: ${what}`, { reason: "shape", op: "Einsum" });
+  };
+  if (terms.length !== all.length) misfit(`the equation has ${terms.length} operands, got ${all.length}`);
+  const sizes = new Map<string, number>();
+  for (const [i, { shape }] of all.entries()) {
+    const term = [...(terms[i] ?? "")];
+    if (term.length !== shape.length) misfit(`operand ${i} has ${shape.length} axes`);
+    term.forEach((letter, axis) => {
+      const size = sizes.get(letter) ?? shape[axis] ?? 1;
+      if (!/[A-Za-z]/.test(letter)) misfit(`expected letters, got ${letter}`);
+      if (size !== shape[axis]) misfit(`${letter} is ${size} and ${String(shape[axis])}`);
+      sizes.set(letter, size);
+    });
+  }
+  return sizes;
+};
+
 const einsum: Lowering = (r, inputs, attrs) => {
   const equation = String(attrs["equation"]).replaceAll(/\s/g, "");
-  const sizes = new Map<string, number>();
-  const terms = equation.split("->")[0]?.split(",") ?? [];
-  terms.forEach((term, i) => [...term].forEach((letter, axis) => sizes.set(letter, inputs.all[i]?.shape[axis] ?? 1)));
-  const shape = [...(equation.split("->")[1] ?? "")].map((letter) => sizes.get(letter) ?? 1);
+  const [from = "", to, ...more] = equation.split("->");
+  if (to === undefined || more.length > 0) {
+    throw new EngineError(`${equation}: expected one ->`, { reason: "attribute", op: "Einsum" });
+  }
+  const sizes = lettersOf(equation, from.split(","), inputs.all);
+  const shape = [...to].map((letter) => {
+    const size = sizes.get(letter);
+    if (size !== undefined) return size;
+    throw new EngineError(`${equation}: no operand has ${letter}`, { reason: "attribute", op: "Einsum" });
+  });
   const type = (inputs.all[0] as Value).type;
   return r.emit("Einsum", inputs.all, { type, shape }, { equation: { text: equation } });
 };

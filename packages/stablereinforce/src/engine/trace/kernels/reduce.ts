@@ -1,8 +1,10 @@
 /** Kernels along axes: sums, extremes, scans, softmax, top-k. */
-import { util } from "@tensorflow/tfjs-core";
-import type { Value } from "../../onnx/ir.ts";
-import { cast, int64s, scalar, where, type Attrs, type Lowering, type Lowerings } from "../lower.ts";
+import { upcastType, util } from "@tensorflow/tfjs-core";
+import { EngineError } from "../../errors.ts";
+import type { DType, Value } from "../../onnx/ir.ts";
+import { cast, int64s, reshape, scalar, where, type Attrs, type Lowering, type Lowerings } from "../lower.ts";
 import type { Recorder } from "../recorder.ts";
+import { countable } from "./shape.ts";
 
 const axesOf = (attrs: Attrs, x: Value, name = "axis"): number[] =>
   util.parseAxisParam((attrs[name] ?? null) as never, [...x.shape]);
@@ -43,11 +45,16 @@ const extreme =
     return where(r, any, [scalar(r, Number.NaN), most]);
   };
 
+/** Of no elements, all are true and none is: ONNX's extremes of nothing are the ends of int32. */
 const logical =
-  (op: string): Lowering =>
+  (op: string, ofNothing: number): Lowering =>
   (r, inputs, attrs) => {
     const x = cast(r, inputs("x"), "int32");
-    return cast(r, reduce(r, op, x, [axesOf(attrs, x), attrs["keepDims"] === true]), "bool");
+    const [axes, keep] = [axesOf(attrs, x), attrs["keepDims"] === true];
+    if (axes.some((axis) => x.shape[axis] === 0)) {
+      return r.splat(ofNothing, { type: "bool", shape: reduced(x, axes, keep) });
+    }
+    return cast(r, reduce(r, op, x, [axes, keep]), "bool");
   };
 
 const mean: Lowering = (r, inputs, attrs) => {
@@ -61,6 +68,7 @@ const argument =
     const x = inputs("x");
     const [axis = 0] = axesOf(attrs, x);
     const shape = x.shape.filter((_, i) => i !== axis);
+    if (x.shape[axis] === 0) throw new EngineError(`axis ${axis} has no elements`, { reason: "shape" });
     const number = x.type === "bool" ? cast(r, x, "int32") : x;
     const found = r.emit(op, [number], { type: "int64", shape }, { axis: { int: axis }, keepdims: { int: 0 } });
     return cast(r, found, "int32");
@@ -81,7 +89,7 @@ const softmax =
   (op: string, attr: string): Lowering =>
   (r, inputs, attrs) => {
     const x = inputs("logits");
-    const axis = (Number(attrs[attr] ?? -1) + x.shape.length) % x.shape.length;
+    const [axis = 0] = util.parseAxisParam(Number(attrs[attr] ?? -1), [...x.shape]);
     return r.emit(op, [cast(r, x, "float32")], { type: "float32", shape: x.shape }, { axis: { int: axis } });
   };
 
@@ -99,18 +107,19 @@ const topK: Lowering = (r, inputs, attrs) => {
 
 /** How many elements of a sorted row lie before each value: `[B, n]`, `[B, m]` → `[B, m]`. */
 const searchSorted: Lowering = (r, inputs, attrs) => {
-  const [row, values] = [inputs("sortedSequence"), inputs("values")];
+  const given = [inputs("sortedSequence"), inputs("values")] as const;
+  const type = upcastType(given[0].type as DType, given[1].type as DType) as DType;
+  const [row, values] = [cast(r, given[0], type), cast(r, given[1], type)];
   const [batch = 1, n = 0] = row.shape;
   const m = values.shape[1] ?? 0;
-  const left = r.emit("Reshape", [row, int64s(r, [batch, 1, n])], { type: row.type, shape: [batch, 1, n] });
-  const right = r.emit("Reshape", [values, int64s(r, [batch, m, 1])], { type: row.type, shape: [batch, m, 1] });
+  const [left, right] = [reshape(r, row, [batch, 1, n]), reshape(r, values, [batch, m, 1])];
   const op = attrs["side"] === "left" ? "Less" : "LessOrEqual";
   const before = r.emit(op, [left, right], { type: "bool", shape: [batch, m, n] });
   return reduce(r, "ReduceSum", cast(r, before, "int32"), [[2], false]);
 };
 
 const linspace: Lowering = (r, _inputs, attrs) => {
-  const [start, stop, n] = [Number(attrs["start"]), Number(attrs["stop"]), Number(attrs["num"])];
+  const [start, stop, n] = [Number(attrs["start"]), Number(attrs["stop"]), countable(Number(attrs["num"]))];
   const values = Float32Array.from({ length: n }, (_, i) => start + (n === 1 ? 0 : (i * (stop - start)) / (n - 1)));
   return r.constant(values, { type: "float32", shape: [n] });
 };
@@ -122,8 +131,8 @@ export const reductions: Lowerings = {
   Mean: mean,
   Max: extreme("ReduceMax", "reductionIndices"),
   Min: extreme("ReduceMin", "axis"),
-  All: logical("ReduceMin"),
-  Any: logical("ReduceMax"),
+  All: logical("ReduceMin", 1),
+  Any: logical("ReduceMax", 0),
   ArgMax: argument("ArgMax"),
   ArgMin: argument("ArgMin"),
   Cumsum: cumsum,

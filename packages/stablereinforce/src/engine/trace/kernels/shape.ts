@@ -73,13 +73,9 @@ export const concat = (r: Recorder, parts: readonly Value[], axis: number): Valu
 const split: Lowering = (r, inputs, attrs) => {
   const x = inputs("x");
   const [axis = 0] = util.parseAxisParam(Number(attrs["axis"]), [...x.shape]);
-  const length = x.shape[axis] ?? 0;
   const asked = attrs["numOrSizeSplits"];
-  const given = Array.isArray(asked)
-    ? asked.map(Number)
-    : Array.from({ length: Number(asked) }, () => length / Number(asked));
-  const rest = length - given.filter((n) => n !== -1).reduce((sum, n) => sum + n, 0);
-  const sizes = given.map((n) => (n === -1 ? rest : n));
+  const splits = Array.isArray(asked) ? asked.map(Number) : Number(asked); // a copy: TensorFlow.js writes into it
+  const sizes = backend_util.prepareSplitSize({ shape: [...x.shape] } as never, splits, axis);
   const specs = sizes.map((n) => ({ type: x.type, shape: x.shape.map((m, i) => (i === axis ? n : m)) }));
   if (sizes.length === 1) return [x];
   return r.emitMany("Split", [x, int64s(r, sizes)], specs, { axis: { int: axis } });
@@ -87,6 +83,12 @@ const split: Lowering = (r, inputs, attrs) => {
 
 const pack: Lowering = (r, inputs, attrs) => {
   const first = inputs.all[0] as Value;
+  for (const { shape, type } of inputs.all) {
+    if (sameShape(shape, first.shape) && type === first.type) continue;
+    const got = [first, { shape, type }].map((x) => `${x.type}[${x.shape.join(", ")}]`).join(" and ");
+    const reason = type === first.type ? "shape" : "dtype";
+    throw new EngineError(`tensors to be stacked must be alike, got ${got}`, { reason });
+  }
   const axis = (Number(attrs["axis"]) + first.shape.length + 1) % (first.shape.length + 1);
   const shape = [...first.shape.slice(0, axis), 1, ...first.shape.slice(axis)];
   return concat(
@@ -153,10 +155,20 @@ const reverse: Lowering = (r, inputs, attrs) => {
   return r.emit("Slice", [x, all(-1), all(-(2 ** 31)), int64s(r, axes), all(-1)], { type: x.type, shape: x.shape });
 };
 
+/** 2 GB of four-byte elements: what a model file can hold at most. */
+const MOST_ELEMENTS = 2 ** 29;
+
+/** A number of elements that a constant of the graph can have. */
+export const countable = (count: number): number => {
+  if (count >= 0 && count < MOST_ELEMENTS) return count;
+  const problem = `${count} elements: a constant of a graph holds fewer than ${MOST_ELEMENTS}`;
+  throw new EngineError(problem, { reason: "too-large" });
+};
+
 /** 1 at the index, 0 elsewhere. An index outside 0 … depth − 1 gives a row of `offValue`, where ONNX's OneHot would wrap. */
 const oneHot: Lowering = (r, inputs, attrs) => {
   const indices = inputs("indices");
-  const depth = Number(attrs["depth"]);
+  const depth = countable(Number(attrs["depth"]));
   const type = traceable(attrs["dtype"] as DataType | undefined, "OneHot");
   const shape = [...indices.shape, depth];
   const classes = r.constant(
@@ -172,7 +184,7 @@ const oneHot: Lowering = (r, inputs, attrs) => {
 const range: Lowering = (r, _inputs, attrs) => {
   const [start, stop, by] = [Number(attrs["start"]), Number(attrs["stop"]), Number(attrs["step"])];
   const type = traceable((attrs["dtype"] ?? "float32") as DataType, "Range");
-  const length = Math.max(0, Math.ceil((stop - start) / by));
+  const length = countable(Math.max(0, Math.ceil((stop - start) / by)));
   const values = Array.from({ length }, (_, i) => start + i * by);
   return r.constant(type === "int32" ? Int32Array.from(values) : Float32Array.from(values), { type, shape: [length] });
 };
