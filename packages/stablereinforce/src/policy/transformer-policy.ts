@@ -20,6 +20,7 @@ import {
   type SampleOptions,
   type SamplePrompt,
 } from "../sample/index.ts";
+import { checkRows } from "./ids.ts";
 import type { PolicyTokenizer } from "./tokenizer.ts";
 import { streamOf } from "./stream.ts";
 import type { Params, Policy, PolicyBatch, Sampled, SampleRequest, TokenRow } from "./types.ts";
@@ -176,7 +177,10 @@ export const transformerPolicy = <Truth = unknown>(options: TransformerPolicyOpt
     tokenizer,
     parameters: () => Object.fromEntries(namedParams(initParams(config, initSeed))),
     sample: sampleFrom<Truth>(sample, tokenizer),
-    collate: collateTokens,
+    collate: (rows, size) => {
+      checkRows(rows, config.vocabSize);
+      return collateTokens(rows, size);
+    },
     logp: (params, inputs) => {
       const { tokens, targets, before, inverse } = inputs as Record<string, Tensor>;
       const [ids, wanted] = [tokens as Tensor, targets as Tensor];

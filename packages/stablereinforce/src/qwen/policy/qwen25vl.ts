@@ -3,6 +3,7 @@ import { add, mul, sum, type Tensor, type Tensor2D } from "@tensorflow/tfjs-core
 import { ConfigError } from "@r1reward/core";
 import type { EngineTensor } from "../../engine/tensor.ts";
 import { ShapeError } from "../../errors.ts";
+import { checkRows } from "../../policy/ids.ts";
 import { streamOf } from "../../policy/stream.ts";
 import { bucketLength } from "../../policy/transformer-policy.ts";
 import type { Params, Policy, PolicyBatch, Sampled, SampleRequest, TokenRow } from "../../policy/types.ts";
@@ -22,6 +23,7 @@ const longest = (rows: readonly TokenRow[], of: (row: TokenRow) => number): numb
 const collateWith =
   (config: QwenConfig, frozen: () => Params<EngineTensor>) =>
   (rows: readonly TokenRow[], size: number): PolicyBatch => {
+    checkRows(rows, config.text.vocabSize);
     const length = bucketLength(longest(rows, (row) => row.promptTokens.length + row.tokens.length));
     const places = size * bucketLength(longest(rows, (row) => row.tokens.length));
     const laid = rows.map((row) => ({ prompt: row.promptTokens, reply: row.tokens, media: mediaOf(row.media) }));
