@@ -40,30 +40,47 @@ const staticOf = (x: unknown): Template | undefined => {
 class Refusal extends Error {
   readonly path: (string | number)[] = [];
   readonly value: unknown;
-  constructor(value: unknown) {
+  /** Does the value hold itself? */
+  readonly circular: boolean;
+  constructor(value: unknown, circular: boolean) {
     super();
     this.value = value;
+    this.circular = circular;
   }
 }
 
-const below = (step: string | number, item: unknown, leaves: unknown[]): Template => {
+/** Leaves so far, and the nodes that the walk is inside of. */
+interface Walk {
+  readonly leaves: unknown[];
+  readonly open: Set<unknown>;
+}
+
+const below = (step: string | number, item: unknown, state: Walk): Template => {
   try {
-    return walk(item, leaves);
+    return walk(item, state);
   } catch (error) {
     if (error instanceof Refusal) error.path.unshift(step);
     throw error;
   }
 };
 
-const walk = (x: unknown, leaves: unknown[]): Template => {
-  if (isLeaf(x)) return { leaf: leaves.push(x) - 1 };
+const walk = (x: unknown, state: Walk): Template => {
+  if (isLeaf(x)) return { leaf: state.leaves.push(x) - 1 };
   const plain = staticOf(x);
   if (plain !== undefined) return plain;
-  if (Array.isArray(x)) return { list: x.map((item, i) => below(i, item, leaves)) };
   const prototype: unknown = typeof x === "object" ? Object.getPrototypeOf(x) : undefined;
-  if (prototype !== Object.prototype && prototype !== null) throw new Refusal(x);
-  const names = Object.keys(x as object).sort();
-  return { object: names.map((name) => [name, below(name, (x as Record<string, unknown>)[name], leaves)] as const) };
+  if (!Array.isArray(x) && prototype !== Object.prototype && prototype !== null) throw new Refusal(x, false);
+  if (state.open.has(x)) throw new Refusal(x, true);
+  state.open.add(x);
+  const node = inside(x as object, state);
+  state.open.delete(x);
+  return node;
+};
+
+const inside = (x: object, state: Walk): Template => {
+  if (Array.isArray(x)) return { list: x.map((item, i) => below(i, item, state)) };
+  const names = Object.keys(x).sort();
+  return { object: names.map((name) => [name, below(name, (x as Record<string, unknown>)[name], state)] as const) };
 };
 
 const search = (template: Template, leaf: number): readonly (string | number)[] | undefined => {
@@ -96,7 +113,8 @@ export const rebuild = (template: Template, leaves: readonly unknown[]): unknown
   return Object.fromEntries(template.object.map(([name, item]) => [name, rebuild(item, leaves)]));
 };
 
-const describe = (x: unknown): string => {
+const describe = ({ value: x, circular }: Refusal): string => {
+  if (circular) return `${Array.isArray(x) ? "an array" : "an object"} that holds itself`;
   if (typeof x === "function") return "a function";
   if (x instanceof Promise) return "a promise";
   if (ArrayBuffer.isView(x)) return `a bare ${x.constructor.name}: wrap it with engine.tensor(data, shape)`;
@@ -105,16 +123,16 @@ const describe = (x: unknown): string => {
 
 /**
  * Takes the tensors out of a tree.
- * @throws EngineError `tree` for functions, class instances and promises; `dtype` for bare typed arrays.
+ * @throws EngineError `tree` for functions, class instances, promises and what holds itself; `dtype` for bare typed arrays.
  */
 export const flatten = <L = Leaf>(tree: unknown, name = "value"): Flat<L> => {
   const leaves: unknown[] = [];
   try {
-    return { template: walk(tree, leaves), leaves: leaves as L[], name };
+    return { template: walk(tree, { leaves, open: new Set() }), leaves: leaves as L[], name };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     const path = [name, ...error.path].join(".");
-    const problem = `${path}: expected a tensor, a plain object, an array or a plain value, got ${describe(error.value)}`;
+    const problem = `${path}: expected a tensor, a plain object, an array or a plain value, got ${describe(error)}`;
     throw new EngineError(problem, { reason: ArrayBuffer.isView(error.value) ? "dtype" : "tree" });
   }
 };

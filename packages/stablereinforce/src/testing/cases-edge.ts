@@ -147,6 +147,16 @@ const slopes: readonly KernelCase[] = [
     run: (x: tf.Tensor) => tf.prod(x),
     oracle: along([0, 1], product),
   }),
+  smooth("Unpack", "one part", {
+    inputs: [spread([3, 1])],
+    run: (x: tf.Tensor) => tf.unstack(x, 1)[0] as tf.Tensor,
+    oracle: first((x) => ({ shape: [3], data: x.data })),
+  }),
+  smooth("SplitV", "one part", {
+    inputs: [spread([3, 2])],
+    run: (x: tf.Tensor) => tf.split(x, 1, 1)[0] as tf.Tensor,
+    oracle: map1((x) => x),
+  }),
   smooth("Prelu", "slopes spread", {
     inputs: [spread([2, 3, 4]), spread([4], 0.1, 0.5)],
     run: (x: tf.Tensor, a: tf.Tensor) => tf.prelu(x, a),

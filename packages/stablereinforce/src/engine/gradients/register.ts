@@ -18,16 +18,19 @@ const add = (kernelName: string, gradient: Gradient): void =>
     gradFunc: (dy, saved, attrs) => gradient.back({ dy: dy as Tensor, saved, attrs: attrs as never }),
   });
 
+/** TensorFlow.js hands out the gradient of a list of one bare. */
+const listOf = (dy: Tensor | Tensor[]): Tensor[] => (Array.isArray(dy) ? dy : [dy]);
+
 // These three take or give lists, which the common form above does not.
 const addLists = (): void => {
   registerGradient({
     kernelName: "SplitV",
-    gradFunc: (dy, _saved, attrs) => ({ x: () => concat(dy as Tensor[], (attrs as unknown as { axis: number }).axis) }),
+    gradFunc: (dy, _saved, attrs) => ({ x: () => concat(listOf(dy), (attrs as unknown as { axis: number }).axis) }),
   });
   registerGradient({
     kernelName: "Unpack",
     gradFunc: (dy, _saved, attrs) => ({
-      value: () => stack(dy as Tensor[], (attrs as unknown as { axis: number }).axis),
+      value: () => stack(listOf(dy), (attrs as unknown as { axis: number }).axis),
     }),
   });
   registerGradient({

@@ -135,6 +135,20 @@ describe("errors", () => {
     await refused((x) => tf.gatherND(x, tf.tensor2d([[1, 3]], [1, 2], "int32")), "shape", /GatherNd/);
   });
 
+  it("of trees that hold themselves name the place", async () => {
+    const [held, list] = [{ x: X, self: {} as unknown }, [X] as unknown[]];
+    held.self = held;
+    list.push({ list });
+    const call = engine.compile((a: unknown) => (a as { x: tf.Tensor }).x) as (a: unknown) => Promise<unknown>;
+    await expect(call(held)).rejects.toMatchObject({ reason: "tree", message: /arguments\.0\.self: .*holds itself/ });
+    await expect(call(list)).rejects.toMatchObject({
+      reason: "tree",
+      message: /arguments\.0\.1\.list: .*an array that/,
+    });
+    const twice = { x: X };
+    await expect(call({ x: X, a: twice, b: twice })).resolves.toBeDefined();
+  });
+
   it("of missing gradients name the op", async () => {
     const error = await refused((x) => tf.grad((v: tf.Tensor) => tf.topk(v, 1).values)(x), "no-kernel", /TopK/);
     expect(error.message).toMatch(/TopK: has no gradient/);
