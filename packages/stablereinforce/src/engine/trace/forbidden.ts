@@ -36,6 +36,7 @@ export const refuseCaptured = (tensor: unknown): void => {
 export const withoutState = <T>(work: () => T): T => {
   const books = engine();
   const { assign } = Variable.prototype;
+  const make = Object.getOwnPropertyDescriptor(books, "makeVariable"); // none, but inside of another trace
   const random = Math.random;
   try {
     Math.random = refuseRandom;
@@ -45,6 +46,8 @@ export const withoutState = <T>(work: () => T): T => {
   } finally {
     Math.random = random;
     Variable.prototype.assign = assign;
-    Reflect.deleteProperty(books, "makeVariable"); // the one of its class is back
+    if (make === undefined)
+      Reflect.deleteProperty(books, "makeVariable"); // the one of its class is back
+    else Object.defineProperty(books, "makeVariable", make);
   }
 };

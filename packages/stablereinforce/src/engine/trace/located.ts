@@ -6,14 +6,18 @@ const NO_GRADIENT = /gradient function not found for (\w+)/;
 /** TensorFlow.js calls its ops `matMul__op` and so on by a property that minifiers leave alone. */
 const OP_FRAME = /\bat (?:[\w$]+\.)*(\w+?)__op\b/;
 
+const TENSORFLOW_FILE = /tfjs-core|tf-core|@tensorflow/;
+
 /**
- * Thrown by TensorFlow.js? Its files say so, or, where a bundler has put everything into one, its functions. A user's function
- * never runs inside of one.
+ * Thrown by TensorFlow.js? The file of the innermost frame says so. Where a bundler has put everything into one file, the ops'
+ * functions do: hardly one of them calls a function of the user's.
  */
 const fromTensorFlow = (error: Error): boolean => {
-  if (OP_FRAME.test(error.stack ?? "")) return true;
-  const frame = (error.stack ?? "").split("\n").find((line) => /^\s+at /.test(line)) ?? "";
-  return /tfjs-core|tf-core|@tensorflow/.test(frame);
+  const frames = (error.stack ?? "")
+    .split("\n")
+    .filter((line) => /^\s+at /.test(line) && !/\(<anonymous>\)$/.test(line));
+  if (frames.some((frame) => TENSORFLOW_FILE.test(frame))) return TENSORFLOW_FILE.test(frames[0] ?? "");
+  return frames.some((frame) => OP_FRAME.test(frame));
 };
 
 const reasonOf = ({ message }: Error): EngineErrorReason => {

@@ -98,6 +98,12 @@ describe("errors", () => {
       })); // prettier-ignore
       expect(error).toBe(own);
     }
+    const inCell = new RangeError("in a cell");
+    const cell = (): never => {
+      throw inCell;
+    };
+    const cells = (x: tf.Tensor): tf.Tensor => tf.multiRNNCell([cell], x as tf.Tensor2D, [x as never], [x as never])[0][0] as tf.Tensor; // prettier-ignore
+    expect(await thrownBy(cells)).toBe(inCell);
     const own = new Error("in a gradient");
     const custom = tf.customGrad((x: unknown) => ({
       value: tf.square(x as tf.Tensor),
