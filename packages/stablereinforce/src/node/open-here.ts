@@ -10,6 +10,7 @@ import { CheckpointError } from "../errors.ts";
 import { localChatModel, type LocalChatModel } from "../qwen/chat/index.ts";
 import { qwenInputs } from "../qwen/inputs/index.ts";
 import { imageDecoder } from "./image-decoder.ts";
+import { asFileSays } from "./qwen-folder.ts";
 import { checkQwenParts, mapQwenParts, processorWithin, readQwenParts } from "./qwen-parts.ts";
 
 /** How a folder is opened. */
@@ -79,7 +80,7 @@ const checkFiles = async (folder: string): Promise<void> => {
   }
 };
 
-/** Checks all of a folder but the numbers in its weights, which are not read. @throws CheckpointError, ConfigError, AbortError */
+/** Checks all of a folder but the numbers in its weights, which are not read. @throws CheckpointError, ConfigError for options, AbortError */
 export const checkFolder = async (folder: string, { signal, maxPixels }: OpenLocalModelOptions): Promise<void> => {
   await checkFiles(folder);
   const { processor } = await checkQwenParts(folder, { signal });
@@ -97,7 +98,7 @@ const closer = () => {
   };
 };
 
-/** Reads a folder, or maps its weights. @throws CheckpointError naming the file, ConfigError naming the field */
+/** Reads a folder, or maps its weights. @throws CheckpointError naming the file and what is wrong in it */
 const readParts = async (folder: string, engine: Engine, { signal, mapWeights }: OpenLocalModelOptions) =>
   mapWeights === true
     ? mapQwenParts(folder, { signal, engine })
@@ -123,7 +124,7 @@ export const openHere = async (
     const revision = known ?? (await revisionOf(folder, signal));
     const { maxPixels } = processor.options;
     const fingerprint = JSON.stringify({ context, maxPixels, runtime: engine.runtime });
-    const inputs = qwenInputs({ tokenizer, processor, config, decode: imageDecoder() });
+    const inputs = asFileSays(folder, () => qwenInputs({ tokenizer, processor, config, decode: imageDecoder() }));
     const spoken = ignoreStop === true ? { ...tokenizer, stopTokens: [] } : tokenizer;
     const parts = { engine, config, weights, tokenizer: spoken, inputs, maxBatch, context, windowMs };
     const model = localChatModel({ name, revision, fingerprint, ...parts });

@@ -152,6 +152,15 @@ describe("refuses, naming file and tensor", () => {
     await expect(readQwenFolder(path)).rejects.toThrow(message);
   });
 
+  it("a field of config.json, naming the file that it stands in", async () => {
+    await folderOf(params);
+    const file = join(path, "config.json");
+    await writeFile(file, JSON.stringify({ ...JSON_TINY, hidden_size: "wide" }));
+    const error = await readQwenFolder(path).catch((cause: unknown) => cause);
+    expect(error).toMatchObject({ code: "R1_CHECKPOINT", problem: "bad-metadata", file });
+    expect((error as Error).message).toBe(`${file}: hidden_size: expected a positive whole number, got "wide"`);
+  });
+
   it("a pickle, a path out of the folder, a missing shard, no config", async () => {
     await writeQwenFolder(path, { config, params, maxShardBytes: 30_000 });
     const index = join(path, "model.safetensors.index.json");

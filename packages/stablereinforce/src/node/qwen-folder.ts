@@ -1,7 +1,7 @@
 /** Reads a Hugging Face folder of Qwen2.5-VL. */
 import { isR1Error, messageOf, throwIfAborted } from "@r1reward/core";
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { HostTensor } from "../engine/tensor.ts";
 import { CheckpointError } from "../errors.ts";
 import { parseQwenConfig } from "../qwen/model/config.ts";
@@ -151,16 +151,32 @@ const asCheckpointError = (path: string, cause: unknown): unknown =>
     ? cause
     : new CheckpointError({ file: path, problem: "io" }, messageOf(cause), { cause });
 
+/**
+ * Works with what a file says. What cannot be configured so is the file's fault, not that of somebody's options.
+ * @throws CheckpointError `bad-metadata` naming file and field
+ */
+export const asFileSays = <T>(file: string, work: () => T): T => {
+  try {
+    return work();
+  } catch (cause) {
+    if (!isR1Error(cause) || cause.code !== "R1_CONFIG") throw cause;
+    const [said, name] = [cause.message, basename(file)];
+    const problem = said.startsWith(name) ? said.slice(name.length).replace(/^:? /, "") : said;
+    throw new CheckpointError({ file, problem: "bad-metadata" }, problem, { cause });
+  }
+};
+
 /** Opens a folder and checks names, shapes and dtypes. @throws as `readQwenFolder`, but for `not-finite` */
 export const openChecked = async (path: string, options: ReadQwenOptions): Promise<CheckedFolder> => {
   const { signal, allowLinks } = options;
   throwIfAborted(signal);
-  const json = await readJson(join(path, "config.json"));
+  const configFile = join(path, "config.json");
+  const json = await readJson(configFile);
   await refusePickles(path);
   const source = await openWeights(path, { allowLinks });
   try {
     const names = namesIn(source, path);
-    const config = parseQwenConfig(json, { tied: !names.has(HEAD) });
+    const config = asFileSays(configFile, () => parseQwenConfig(json, { tied: !names.has(HEAD) }));
     checkAll(source, names, config, path);
     return { path, source, names, config, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
   } catch (cause) {
@@ -193,7 +209,7 @@ export const dtypeOf = ({ source, names }: CheckedFolder): FloatDtype =>
  * Reads `config.json` and the weights of a folder: one file or shards with an index, BF16, F16, F32 or F64, names as on the hub or
  * as in a running model.
  *
- * @throws ConfigError naming the field; CheckpointError naming file and tensor: `missing-tensor`, `shape-mismatch`, `bad-name`,
+ * @throws CheckpointError naming file and field (`bad-metadata`), or file and tensor: `missing-tensor`, `shape-mismatch`, `bad-name`,
  * `bad-dtype`, `not-finite`, `pickle`, `bad-path`, `bad-index`, `io`, …; AbortError.
  */
 export const readQwenFolder = (path: string, options: ReadQwenOptions = {}): Promise<QwenFolder> =>

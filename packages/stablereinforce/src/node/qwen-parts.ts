@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { processorOptionsFrom, qwenProcessor, qwenTokenizer, type QwenTokenizer } from "../qwen/inputs/index.ts";
 import type { ProcessorOptions } from "../qwen/inputs/types.ts";
-import { checkQwenFolder, readQwenFolder, type QwenFolder, type ReadQwenOptions } from "./qwen-folder.ts";
+import { asFileSays, checkQwenFolder, readQwenFolder, type QwenFolder, type ReadQwenOptions } from "./qwen-folder.ts";
 import { mapQwenFolder, type MappedQwenFolder, type MapQwenOptions } from "./mapped-qwen.ts";
 import { readJson } from "./read-json.ts";
 
@@ -21,16 +21,20 @@ export const processorWithin = (known: ProcessorOptions, maxPixels: number | und
   return qwenProcessor(most === Infinity ? known : { ...known, maxPixels: most });
 };
 
-/** Reads what lies beside the weights, and the folder in the given way. */
+/** Reads what lies beside the weights, and the folder in the given way. @throws CheckpointError naming the file; what `readFolder` throws */
 const withCompanions = async <F extends Pick<QwenFolder, "config">>(path: string, readFolder: () => Promise<F>) => {
-  const json = await readJson(join(path, "tokenizer.json"));
-  const preprocessor = await readJson(join(path, "preprocessor_config.json"), true);
+  const [tokenizerFile, processorFile] = [join(path, "tokenizer.json"), join(path, "preprocessor_config.json")];
+  const json = await readJson(tokenizerFile);
+  const preprocessor = await readJson(processorFile, true);
   const folder = await readFolder();
-  const tokenizer = qwenTokenizer(json, { vocabSize: folder.config.text.vocabSize });
-  return { ...folder, tokenizer, processor: preprocessor === undefined ? {} : processorOptionsFrom(preprocessor) };
+  const { vocabSize } = folder.config.text;
+  const tokenizer = asFileSays(tokenizerFile, () => qwenTokenizer(json, { vocabSize }));
+  const processor =
+    preprocessor === undefined ? {} : asFileSays(processorFile, () => processorOptionsFrom(preprocessor));
+  return { ...folder, tokenizer, processor };
 };
 
-/** Reads a folder whole. @throws CheckpointError naming the file, ConfigError naming the field, AbortError */
+/** Reads a folder whole. @throws CheckpointError naming the file and what is wrong in it, AbortError */
 export const readQwenParts = async (path: string, options: ReadQwenOptions = {}): Promise<QwenParts> =>
   withCompanions(path, () => readQwenFolder(path, options));
 
