@@ -232,6 +232,7 @@ describe("nodeMedia: videos", () => {
     await failed("empty").toMatchObject({ reason: "no-frames" });
     await failed("missing").toMatchObject({ reason: "not-found" });
     await failed("a.png").toMatchObject({ reason: "not-found" });
+    await failed("a.png").toThrow(/a\.png": expected a folder of frames, got a file/);
     await expect(listFrames(at("empty"))).rejects.toThrow(/no image files/);
     await expect(nodeMedia({ limits: { maxVideoFrames: 1 } }).video({ frames: [] })).rejects.toThrow(/at least 1/);
   });

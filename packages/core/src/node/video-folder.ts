@@ -20,8 +20,9 @@ const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from
  * @throws MediaError `not-found` | `no-frames`
  */
 export const listFrames = async (folder: string, order: FrameOrder = "code-point"): Promise<readonly string[]> => {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
-    throw new MediaError("not-found", `video: ${JSON.stringify(folder)}: ${messageOf(cause)}`, { cause });
+  const entries = await readdir(folder, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
+    const problem = cause.code === "ENOTDIR" ? "expected a folder of frames, got a file" : messageOf(cause);
+    throw new MediaError("not-found", `video: ${JSON.stringify(folder)}: ${problem}`, { cause });
   });
   const names = entries
     .filter((entry) => !entry.isDirectory() && IMAGE_NAME.test(entry.name) && !entry.name.startsWith("."))
