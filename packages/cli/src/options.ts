@@ -52,6 +52,9 @@ const number = (text: string): number => {
   return value;
 };
 
+/** What `--seed` is the seed of where pairs can be drawn as well. */
+export const SEEDED_AND_DRAWN = "sampling, random orders, intervals and drawn pairs (shapes)";
+
 /** Gathers the values of a flag that may be repeated. */
 export const collect = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
 
@@ -74,8 +77,11 @@ export const addServerFlags = (command: Command): Command =>
       ).env("R1REWARD_MODEL"),
     );
 
-/** Adds the flags that choose and tune a judge. */
-export const addJudgeFlags = (command: Command): Command =>
+/** What `--seed` is the seed of. */
+const SEEDED = "sampling, random orders and intervals";
+
+/** Adds the flags that choose and tune a judge. `seeded` says what `--seed` is the seed of. */
+export const addJudgeFlags = (command: Command, seeded = SEEDED): Command =>
   addServerFlags(
     command.option("-j, --judge <name>", "built-in judge: baseline:longer, baseline:first or baseline:random[:seed]"),
   )
@@ -92,7 +98,7 @@ export const addJudgeFlags = (command: Command): Command =>
     .option("--early-stop", "ask for no more votes once the majority is decided")
     .option("--temperature <t>", "sampling temperature (default: 0 for one vote per order, else 1)", number)
     .option("--max-tokens <n>", "longest critique", wholeNumber(1), 4096)
-    .option("--seed <n>", "seed of sampling, random orders and intervals", wholeNumber(0), 0)
+    .option("--seed <n>", `seed of ${seeded}`, wholeNumber(0), 0)
     .option("--image-root <folder>", "folder that image paths in the data are relative to")
     .option(
       "--max-pixels <n>",
@@ -110,8 +116,22 @@ export const addJudgeFlags = (command: Command): Command =>
     )
     .option("--no-cache", "neither read nor keep replies");
 
+/** What flags mean to a command, where commands differ. */
+export interface FileTexts {
+  readonly limit: string;
+  readonly out: string;
+  readonly overwrite: string;
+}
+
+/** Of a command that judges pairs, and goes on where it was. */
+const RESULTS: FileTexts = {
+  limit: "judge only the first n records",
+  out: "results as JSONL; an unfinished file is continued",
+  overwrite: "start the results file anew",
+};
+
 /** Adds the flags that say what is read and where results go. */
-export const addFileFlags = (command: Command): Command =>
+export const addFileFlags = (command: Command, texts: FileTexts = RESULTS): Command =>
   command
     .option("-f, --format <name>", "format of the records (default: told from the first one)")
     .addOption(
@@ -119,9 +139,9 @@ export const addFileFlags = (command: Command): Command =>
         .choices(["throw", "skip"])
         .default("throw"),
     )
-    .option("--limit <n>", "judge only the first n records", wholeNumber(1))
-    .option("-o, --out <file>", "results as JSONL; an unfinished file is continued")
-    .option("--overwrite", "start the results file anew")
+    .option("--limit <n>", texts.limit, wholeNumber(1))
+    .option("-o, --out <file>", texts.out)
+    .option("--overwrite", texts.overwrite)
     .option("-q, --quiet", "no progress, no notes");
 
 /**

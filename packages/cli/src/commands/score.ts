@@ -5,7 +5,7 @@ import { EXIT } from "../exit-codes.ts";
 import { openInput } from "../input.ts";
 import { interruptible } from "../interrupt.ts";
 import { openJudge, type OpenJudge } from "../judging.ts";
-import { addFileFlags, addJudgeFlags, type FileFlags, type JudgeFlags } from "../options.ts";
+import { addFileFlags, addJudgeFlags, SEEDED_AND_DRAWN, type FileFlags, type JudgeFlags } from "../options.ts";
 import { startProgress, type Progress } from "../output/progress.ts";
 import { openResults, stdoutResults, type ResultsFile } from "../output/results-file.ts";
 import { forEachConcurrent } from "../pool.ts";
@@ -130,7 +130,7 @@ const score = async (source: string, flags: Flags, signal: AbortSignal): Promise
 
 /** The command. */
 export const scoreCommand = (): Command =>
-  addShapesFlags(addFileFlags(addJudgeFlags(new Command("score"))), "test", " (input shapes)")
+  addShapesFlags(addFileFlags(addJudgeFlags(new Command("score"), SEEDED_AND_DRAWN)), "test", " (input shapes)")
     .description("judge pairs and write a reward for each response")
     .argument("[input]", "JSONL or parquet file of pairs, - for stdin, or shapes: drawn pairs", "-")
     .option("--json", "summary on stderr as JSON")
