@@ -21,11 +21,14 @@ const isFolder = (path: string): Promise<boolean> =>
  * Is the model one of the install, or a folder, rather than a name that a server knows? A path always is (`./judge`, `/models/judge`); a plain name is one
  * when there is no server to ask and a folder of that name.
  */
-export const isLocal = async ({ model, baseUrl = [] }: JudgeFlags): Promise<boolean> => {
+export const isLocal = async ({ model, baseUrl = [] }: Pick<JudgeFlags, "model" | "baseUrl">): Promise<boolean> => {
   if (model === undefined) return false;
   if (bundledModel({ model, baseUrl }) !== undefined) return true;
   return looksLikePath(model) || (baseUrl.length === 0 && (await isFolder(model)));
 };
+
+/** What says which model is opened, and how. */
+export type LocalFlags = Pick<JudgeFlags, "model" | "baseUrl" | "maxPixels" | "concurrency" | "mapWeights">;
 
 /** Weights that every worker can have a copy of: 256 MiB. */
 const SMALL = 2 ** 28;
@@ -40,7 +43,7 @@ const isSmall = async (folder: string): Promise<boolean> => {
  * Opens the folder that `--model` names.
  * @throws CheckpointError naming the file, ConfigError naming the field
  */
-export const openLocal = async (flags: JudgeFlags, signal: AbortSignal): Promise<OpenModel> => {
+export const openLocal = async (flags: LocalFlags, signal: AbortSignal): Promise<OpenModel> => {
   const { openLocalModel } = await import("@r1reward/stablereinforce/node"); // a second that no other command should wait
   const { model, maxPixels, concurrency, mapWeights } = flags;
   if (model === undefined) throw flagError("--model", "expected a folder");

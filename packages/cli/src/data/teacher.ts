@@ -1,47 +1,62 @@
 /** From flags to a teacher: a chat model, how it is asked, and what reads the pictures. */
-import { openaiCompatible, type ChatModel } from "@r1reward/core";
+import { openaiCompatible } from "@r1reward/core";
 import { nodeMedia } from "@r1reward/core/node";
 import type { DistillOptions } from "@r1reward/core/prepare";
+import { bundledModel } from "../bundled-models.ts";
 import { onlyModelOf, protocolNamed } from "../judging.ts";
+import { isLocal, openLocal, type OpenModel } from "../local-model.ts";
 import { apiKeyFrom, flagError } from "../options.ts";
 import type { DistillFlags } from "./distill-flags.ts";
 
 /** A teacher with what must be closed after use. */
 export interface Teacher extends AsyncDisposable {
-  readonly model: ChatModel;
+  readonly model: OpenModel;
   readonly options: DistillOptions;
   /** Everything that changes its replies. */
   readonly fingerprint: string;
 }
 
+const openServer = async (flags: DistillFlags, signal: AbortSignal): Promise<OpenModel> => {
+  const { baseUrl = [], model, concurrency, deadline } = flags;
+  if (flags.mapWeights === true) throw flagError("--map-weights", "expected a folder as --model: a server has its own");
+  if (baseUrl.length === 0) {
+    const wanted = "expected an OpenAI-compatible server (or R1REWARD_BASE_URL)";
+    if (model === undefined)
+      throw flagError("--base-url", `${wanted}, or a model to run here: --model tiny, --model ./folder`);
+    throw flagError("--model", `expected tiny, a folder, or a server that has "${model}": --base-url …`);
+  }
+  return openaiCompatible({
+    baseURL: [...baseUrl],
+    model: model ?? (await onlyModelOf(baseUrl, signal)),
+    apiKey: apiKeyFrom(),
+    deadlineMs: deadline * 1000,
+    concurrency: { max: concurrency },
+  });
+};
+
+/** What tells the weights of a folder apart; a server is known by its model's name alone. */
+const weightsOf = ({ revision, fingerprint }: OpenModel): readonly string[] =>
+  revision === undefined ? [] : [revision, fingerprint ?? ""];
+
 /**
- * Opens the teacher that the flags name.
- * @throws ConfigError when they name none
+ * Opens the teacher that the flags name: a model on a server, in a folder, or one that came with the install.
+ * @throws ConfigError when they name none; CheckpointError for a folder that cannot be read
  */
 export const openTeacher = async (flags: DistillFlags, signal: AbortSignal): Promise<Teacher> => {
-  const { baseUrl = [], temperatures, maxTokens, seed, concurrency, imageRoot } = flags;
-  if (baseUrl.length === 0) {
-    throw flagError("--base-url", "expected an OpenAI-compatible server (or R1REWARD_BASE_URL), got none");
-  }
-  const protocol = protocolNamed(flags.protocol);
-  const name = flags.model ?? (await onlyModelOf(baseUrl, signal));
+  const { temperatures, maxTokens, seed, imageRoot } = flags;
+  const protocol = protocolNamed(flags.protocol ?? bundledModel(flags)?.protocol ?? "r1");
   const media = nodeMedia({
     ...(imageRoot === undefined ? {} : { root: imageRoot }),
     hosts: flags.allowHost ?? [],
     maxPixels: flags.maxPixels,
     resize: true,
   });
-  const model = openaiCompatible({
-    baseURL: [...baseUrl],
-    model: name,
-    apiKey: apiKeyFrom(),
-    deadlineMs: flags.deadline * 1000,
-    concurrency: { max: concurrency },
-  });
+  const model = await ((await isLocal(flags)) ? openLocal(flags, signal) : openServer(flags, signal));
+  const asked = [model.name, protocol.name, temperatures, maxTokens, seed ?? null, media.fingerprint];
   return {
     model,
     options: { protocol, media, temperatures, maxTokens, seed },
-    fingerprint: JSON.stringify([name, protocol.name, temperatures, maxTokens, seed ?? null, media.fingerprint]),
+    fingerprint: JSON.stringify([...asked, ...weightsOf(model)]),
     [Symbol.asyncDispose]: async () => {
       await model[Symbol.asyncDispose]();
       await media[Symbol.asyncDispose]();
