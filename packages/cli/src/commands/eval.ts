@@ -18,10 +18,17 @@ import {
 import { shapesBenchmark } from "@r1reward/core/shapes";
 import { Argument, Command, Option } from "commander";
 import { EXIT } from "../exit-codes.ts";
-import { openInput, type Input } from "../input.ts";
+import { checkInput, openInput, type Input, type InputOptions } from "../input.ts";
 import { interruptible } from "../interrupt.ts";
 import { openJudge } from "../judging.ts";
-import { addFileFlags, addJudgeFlags, flagError, type FileFlags, type JudgeFlags } from "../options.ts";
+import {
+  addFileFlags,
+  addJudgeFlags,
+  flagError,
+  SEEDED_AND_DRAWN,
+  type FileFlags,
+  type JudgeFlags,
+} from "../options.ts";
 import { startProgress } from "../output/progress.ts";
 import { openResults, readResults, type ResultsFile } from "../output/results-file.ts";
 import { runFingerprint } from "../run-identity.ts";
@@ -58,7 +65,7 @@ const openOut = (flags: Flags, run: string): Promise<ResultsFile<EvalLine>> | Re
   flags.out === undefined ? noFile : openResults<EvalLine>(flags.out, { run, overwrite: flags.overwrite === true });
 
 /** Records of a file, or of the built-in world, which needs none. */
-const inputOf = (benchmark: Benchmark, flags: Flags, options: Parameters<typeof openInput>[2]): Input => {
+const inputOf = (benchmark: Benchmark, flags: Flags, options: InputOptions): Input => {
   if (flags.data !== undefined) return openInput(flags.data, flags, options);
   if (benchmark === shapesBenchmark) return shapesInput(flags);
   throw flagError("--data", `expected the file with the records of ${benchmark.name}, got none`);
@@ -66,7 +73,9 @@ const inputOf = (benchmark: Benchmark, flags: Flags, options: Parameters<typeof 
 
 const runEvaluation = async (benchmark: Benchmark, flags: Flags, signal: AbortSignal) => {
   await using opened = await openJudge(flags, signal);
-  const input = inputOf(benchmark, flags, { needsImages: opened.usesModel, signal });
+  const needs = { needsImages: opened.usesModel, needsLabels: true, signal };
+  const input = inputOf(benchmark, flags, needs);
+  if (flags.data !== undefined && opened.usesModel) await checkInput(flags.data, flags, needs);
   const drawn = flags.data === undefined ? [shapesFingerprint(flags)] : [];
   const run = runFingerprint(opened, flags, benchmark.name, ...drawn);
   await using results = await openOut(flags, run);
@@ -97,7 +106,7 @@ const readRun = async (file: string): Promise<readonly EvalRecord[]> =>
 
 const notes = (input: Input, flags: Flags): void => {
   if (flags.quiet === true) return;
-  if (input.skipped() > 0) process.stderr.write(`${input.skipped()} rows could not be read and were skipped\n`);
+  if (input.skipped() > 0) process.stderr.write(`${input.skipped()} rows could not be used and were skipped\n`);
   if (input.imagesOmitted() > 0) {
     process.stderr.write(`${input.imagesOmitted()} images were left out: this judge does not look at them\n`);
   }
@@ -123,7 +132,7 @@ const evalAction = async (name: string, flags: Flags, signal: AbortSignal): Prom
 
 /** The command. */
 export const evalCommand = (): Command =>
-  addShapesFlags(addFileFlags(addJudgeFlags(new Command("eval"))), "test", " (benchmark shapes)")
+  addShapesFlags(addFileFlags(addJudgeFlags(new Command("eval"), SEEDED_AND_DRAWN)), "test", " (benchmark shapes)")
     .description("measure a judge on a benchmark")
     .addArgument(new Argument("<benchmark>", "which benchmark the data is").choices(Object.keys(BENCHMARKS)))
     .option("-d, --data <file>", "its records: JSONL or parquet, - for stdin; shapes needs none")

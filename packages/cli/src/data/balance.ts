@@ -3,22 +3,36 @@ import type { Preference } from "@r1reward/core";
 import { answerBalancer } from "@r1reward/core/prepare";
 import { Command } from "commander";
 import { interruptible } from "../interrupt.ts";
-import { wholeNumber } from "../options.ts";
+import { flagError, wholeNumber } from "../options.ts";
 import { addDataFlags, openPairs, plainRows, tell, writeRows, type DataFlags } from "./io.ts";
 
 type Flags = DataFlags & { readonly seed: number; readonly by?: string };
 
-const nameBy =
-  (field: string) =>
-  ({ meta }: Preference): string =>
-    JSON.stringify(meta?.[field] ?? null);
+/** Names pairs by a field, and remembers which fields there are. */
+const namingBy = (field: string) => {
+  const seen = new Set<string>();
+  return {
+    name: ({ meta = {} }: Preference): string => {
+      for (const name in meta) seen.add(name);
+      return JSON.stringify(Object.hasOwn(meta, field) ? meta[field] : null);
+    },
+    /** @throws ConfigError when pairs were named, and none has the field */
+    check: (source: string, named: number): void => {
+      if (seen.has(field) || named === 0) return;
+      const known = seen.size === 0 ? "they have none" : `they have ${[...seen].sort().join(", ")}`;
+      throw flagError("--by", `expected a field of the pairs in ${source}, got "${field}"; ${known}`);
+    },
+  };
+};
 
 const balance = async (source: string, flags: Flags, signal: AbortSignal): Promise<void> => {
-  const by = flags.by === undefined ? undefined : nameBy(flags.by);
-  const balancer = answerBalancer({ seed: flags.seed, by });
-  const input = openPairs(source, flags, signal);
+  const by = flags.by === undefined ? undefined : namingBy(flags.by);
+  const balancer = answerBalancer({ seed: flags.seed, by: by?.name });
+  const input = openPairs(source, flags, { signal });
   const placed = async function* (): AsyncGenerator<Preference> {
     for await (const pair of input.pairs) yield balancer.place(pair);
+    const { first, second } = balancer.stats();
+    by?.check(source, first + second); // here, so that a file is not written
   };
   await writeRows(plainRows(placed(), flags), flags);
   const { first, second, swapped, unlabelled } = balancer.stats();

@@ -1,13 +1,14 @@
 /** `r1reward data convert`: any layout that is read, to one that trainers read. */
 import { createHash } from "node:crypto";
-import { access, mkdir, rename, writeFile } from "node:fs/promises";
+import { access, rename, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { decodeBase64, readImageHeader, type MediaSource, type Part, type Preference } from "@r1reward/core";
 import { plainPairRow, r1RewardRlRow, type JsonRow, type RowOptions } from "@r1reward/core/prepare";
 import { Command, Option } from "commander";
 import { interruptible } from "../interrupt.ts";
 import { flagError } from "../options.ts";
-import { addDataFlags, openPairs, tell, writeRows, type DataFlags } from "./io.ts";
+import { makeFolder, outputError } from "../output/whole.ts";
+import { addDataFlags, openPairs, tell, unlessRefused, writeRows, type DataFlags } from "./io.ts";
 
 const WRITERS = { "plain-pairs": plainPairRow, "r1-reward-rl": r1RewardRlRow } as const;
 
@@ -30,6 +31,16 @@ const isThere = (path: string): Promise<boolean> =>
     () => false,
   );
 
+const writeImage = async (path: string, bytes: Uint8Array): Promise<void> => {
+  await makeFolder(dirname(path));
+  try {
+    await writeFile(`${path}.tmp`, bytes);
+    await rename(`${path}.tmp`, path);
+  } catch (cause) {
+    throw outputError(path, cause);
+  }
+};
+
 /** Writes embedded images to a folder, each distinct one once, whole or not at all. */
 const imageFiles = (folder: string) => {
   let written = 0;
@@ -39,9 +50,7 @@ const imageFiles = (folder: string) => {
     const name = createHash("sha256").update(bytes).digest("hex").slice(0, 32);
     const path = join(resolve(folder), `${name}.${EXTENSIONS[readImageHeader(bytes).mediaType]}`);
     if (!(await isThere(path))) {
-      await mkdir(folder, { recursive: true });
-      await writeFile(`${path}.tmp`, bytes);
-      await rename(`${path}.tmp`, path);
+      await writeImage(path, bytes);
       written += 1;
     }
     return { path };
@@ -86,11 +95,15 @@ const convert = async (source: string, flags: Flags, signal: AbortSignal): Promi
   const write = WRITERS[flags.to];
   const options = pathWriter(flags);
   const files = flags.images === undefined ? undefined : imageFiles(flags.images);
-  const input = openPairs(source, flags, signal);
+  const input = openPairs(source, flags, { needsLabels: flags.to === "r1-reward-rl", signal });
+  const rowOf = async (pair: Preference): Promise<JsonRow> =>
+    write(files === undefined ? pair : await files.savePair(pair), options);
   let count = 0;
   const rows = async function* (): AsyncGenerator<JsonRow> {
     for await (const pair of input.pairs) {
-      yield write(files === undefined ? pair : await files.savePair(pair), options);
+      const row = await unlessRefused(input, pair, () => rowOf(pair));
+      if (row === undefined) continue;
+      yield row;
       count += 1;
     }
   };

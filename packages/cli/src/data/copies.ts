@@ -1,5 +1,4 @@
 /** `r1reward data dedupe` and `r1reward data decontaminate`: leave out copies, within a set or of a benchmark. */
-import { writeFile } from "node:fs/promises";
 import type { Preference } from "@r1reward/core";
 import { nodeMedia, pictureKey } from "@r1reward/core/node";
 import {
@@ -8,13 +7,16 @@ import {
   pictureByName,
   type CopyIndex,
   type CopyMatch,
+  type Fingerprint,
   type PictureKey,
 } from "@r1reward/core/prepare";
 import { Command, InvalidArgumentError, Option } from "commander";
+import type { FileInput } from "../input.ts";
 import { interruptible } from "../interrupt.ts";
 import { collect, flagError, wholeNumber } from "../options.ts";
 import { startProgress } from "../output/progress.ts";
-import { addDataFlags, openPairs, plainRows, tell, writeRows, type DataFlags } from "./io.ts";
+import { isSameFile, openWhole, refuseExisting, type WholeFile } from "../output/whole.ts";
+import { addDataFlags, openPairs, plainRows, tell, unlessRefused, writeRows, type DataFlags } from "./io.ts";
 
 type Flags = DataFlags & {
   readonly threshold: number;
@@ -45,35 +47,46 @@ const keyFor = (flags: Flags, root: string | undefined, fallback: "names" | "ign
 interface Tally {
   kept: number;
   readonly reasons: Record<CopyMatch["reason"], number>;
-  readonly removed: string[];
+  /** Rows of benchmarks that nothing was compared with. */
+  skippedOfBenchmarks: number;
 }
 
-const newTally = (): Tally => ({ kept: 0, reasons: { exact: 0, near: 0, prompt: 0, picture: 0 }, removed: [] });
+const newTally = (): Tally => ({
+  kept: 0,
+  reasons: { exact: 0, near: 0, prompt: 0, picture: 0 },
+  skippedOfBenchmarks: 0,
+});
+
+const copiesIn = ({ reasons }: Tally): number => Object.values(reasons).reduce((sum, count) => sum + count, 0);
+
+interface PrintOptions {
+  readonly picture: PictureKey;
+  readonly signal: AbortSignal;
+}
+
+/** The fingerprint of a pair; none when its picture cannot be read and such rows are skipped. */
+const printOf = (input: FileInput, pair: Preference, options: PrintOptions): Promise<Fingerprint | undefined> =>
+  unlessRefused(input, pair, () => fingerprintOf(pair, options));
 
 /** Passes on the pairs that are no copies; `learn` adds each to the index, so that later copies of it are found. */
 async function* withoutCopies(
-  pairs: AsyncIterable<Preference>,
+  input: FileInput,
   index: CopyIndex,
   tally: Tally,
-  options: {
-    readonly picture: PictureKey;
-    readonly learn: boolean;
-    readonly signal: AbortSignal;
-    readonly quiet: boolean;
-  },
+  options: PrintOptions & { readonly learn: boolean; readonly quiet: boolean; readonly removed: WholeFile | undefined },
 ): AsyncGenerator<Preference> {
   const progress = startProgress("comparing", { quiet: options.quiet });
   try {
     let read = 0;
-    for await (const pair of pairs) {
-      const print = await fingerprintOf(pair, options);
-      const match = index.find(print);
-      progress.update({ done: (read += 1), failed: 0, note: `${tally.removed.length} copies` });
+    for await (const pair of input.pairs) {
+      const print = await printOf(input, pair, options);
+      const match = print === undefined ? undefined : index.find(print);
+      progress.update({ done: (read += 1), failed: input.skipped(), note: `${copiesIn(tally)} copies` });
       if (match !== undefined) {
         tally.reasons[match.reason] += 1;
-        tally.removed.push(JSON.stringify({ id: pair.id, ...match }));
-        continue;
+        await options.removed?.write(JSON.stringify({ id: pair.id, ...match }));
       }
+      if (print === undefined || match !== undefined) continue;
       if (options.learn) index.add(pair.id, print);
       tally.kept += 1;
       yield pair;
@@ -83,12 +96,32 @@ async function* withoutCopies(
   }
 }
 
-const report = async (tally: Tally, flags: Flags): Promise<void> => {
-  if (flags.removed !== undefined) await writeFile(flags.removed, tally.removed.map((line) => `${line}\n`).join(""));
+/**
+ * The file of `--removed`, if one is wanted. It is opened before anything is read: a place that cannot be written is noticed while there
+ * is no output yet.
+ * @throws ConfigError for a file that must stay, or is read or written otherwise; OutputError
+ */
+const openRemoved = async (flags: Flags, read: readonly string[]): Promise<WholeFile | undefined> => {
+  const { removed, out, overwrite } = flags;
+  if (removed === undefined) return undefined;
+  if (removed === "-") throw flagError("--removed", "expected a file, got stdout");
+  const others = [...read.map((file) => ["is read", file] as const), ["is --out", out] as const];
+  for (const [what, file] of others) {
+    if (file === undefined || file === "-" || !(await isSameFile(file, removed))) continue;
+    throw flagError("--removed", `expected a file of its own, got ${removed}, which ${what}`);
+  }
+  await refuseExisting(removed, overwrite === true, "--removed");
+  return openWhole(removed);
+};
+
+const report = (tally: Tally, input: FileInput, flags: Flags): void => {
   const reasons = Object.entries(tally.reasons).flatMap(([reason, count]) => (count > 0 ? [`${count} ${reason}`] : []));
+  const ofBenchmarks = tally.skippedOfBenchmarks;
   tell(flags, [
     `${tally.kept} pairs kept`,
-    `${tally.removed.length} left out${reasons.length > 0 ? ` (${reasons.join(", ")})` : ""}`,
+    `${copiesIn(tally)} left out${reasons.length > 0 ? ` (${reasons.join(", ")})` : ""}`,
+    input.skipped() > 0 && `${input.skipped()} rows skipped`,
+    ofBenchmarks > 0 && `${ofBenchmarks} rows of --against skipped: nothing was compared with them`,
   ]);
 };
 
@@ -96,42 +129,55 @@ const indexFor = ({ threshold, textAlone, samePrompt, samePicture }: Flags): Cop
   copyIndex({ threshold, textAlone: textAlone === 0 ? Infinity : textAlone, samePrompt, samePicture });
 
 const dedupe = async (source: string, flags: Flags, signal: AbortSignal): Promise<void> => {
+  await using removed = await openRemoved(flags, [source]);
   const tally = newTally();
   const picture = keyFor(flags, flags.imageRoot, "names");
-  const options = { picture, learn: true, signal, quiet: flags.quiet === true };
-  const pairs = withoutCopies(openPairs(source, flags, signal).pairs, indexFor(flags), tally, options);
-  await writeRows(plainRows(pairs, flags), flags);
-  await report(tally, flags);
+  const options = { picture, learn: true, signal, quiet: flags.quiet === true, removed };
+  const input = openPairs(source, flags, { signal });
+  const pairs = withoutCopies(input, indexFor(flags), tally, options);
+  await writeRows(plainRows(pairs, flags), flags, removed === undefined ? [] : [removed]);
+  report(tally, input, flags);
 };
 
-const readBenchmarks = async (index: CopyIndex, flags: DecontaminateFlags, signal: AbortSignal): Promise<void> => {
+/** Fills the index, and tells how many rows were skipped. */
+const readBenchmarks = async (index: CopyIndex, flags: DecontaminateFlags, signal: AbortSignal): Promise<number> => {
   const imageRoot = flags.againstImageRoot;
   const picture = keyFor(flags, imageRoot, "ignore");
+  let skipped = 0;
   for (const file of flags.against) {
     const { format: _format, limit: _limit, ...rest } = flags;
     const before = index.size;
-    const input = openPairs(file, { ...rest, ...(imageRoot === undefined ? {} : { imageRoot }) }, signal);
-    for await (const pair of input.pairs)
-      index.add(`${file}:${pair.id}`, await fingerprintOf(pair, { picture, signal }));
+    const input = openPairs(file, { ...rest, ...(imageRoot === undefined ? {} : { imageRoot }) }, { signal });
+    for await (const pair of input.pairs) {
+      const print = await printOf(input, pair, { picture, signal });
+      if (print !== undefined) index.add(`${file}:${pair.id}`, print);
+    }
     if (index.size === before) throw flagError("--against", `${file}: expected pairs, got none`);
+    skipped += input.skipped();
   }
+  return skipped;
+};
+
+const refuseHalfPictures = ({ pictures, imageRoot, againstImageRoot }: DecontaminateFlags): void => {
+  if (pictures !== undefined || (imageRoot === undefined) === (againstImageRoot === undefined)) return;
+  throw flagError(
+    "--against-image-root",
+    "pictures can only be compared when both image folders are given; or pass --pictures ignore",
+  );
 };
 
 const decontaminate = async (source: string, flags: DecontaminateFlags, signal: AbortSignal): Promise<void> => {
-  const [own, theirs] = [flags.imageRoot, flags.againstImageRoot];
-  if (flags.pictures === undefined && (own === undefined) !== (theirs === undefined)) {
-    throw flagError(
-      "--against-image-root",
-      "pictures can only be compared when both image folders are given; or pass --pictures ignore",
-    );
-  }
+  refuseHalfPictures(flags);
+  await using removed = await openRemoved(flags, [source, ...flags.against]);
   const index = indexFor(flags);
-  await readBenchmarks(index, flags, signal);
   const tally = newTally();
-  const options = { picture: keyFor(flags, own, "ignore"), learn: false, signal, quiet: flags.quiet === true };
-  const pairs = withoutCopies(openPairs(source, flags, signal).pairs, index, tally, options);
-  await writeRows(plainRows(pairs, flags), flags);
-  await report(tally, flags);
+  tally.skippedOfBenchmarks = await readBenchmarks(index, flags, signal);
+  const picture = keyFor(flags, flags.imageRoot, "ignore");
+  const options = { picture, learn: false, signal, quiet: flags.quiet === true, removed };
+  const input = openPairs(source, flags, { signal });
+  const pairs = withoutCopies(input, index, tally, options);
+  await writeRows(plainRows(pairs, flags), flags, removed === undefined ? [] : [removed]);
+  report(tally, input, flags);
 };
 
 const addCopyFlags = (command: Command): Command =>
@@ -148,7 +194,10 @@ const addCopyFlags = (command: Command): Command =>
     )
     .option("--same-prompt", "the same question about the same picture is a copy, whatever the answers")
     .option("--same-picture", "the same picture is a copy, whatever the question")
-    .option("--removed <file>", "write what was left out, why, and what it is a copy of");
+    .option(
+      "--removed <file>",
+      "write what was left out, why, and what it is a copy of; must not exist unless --overwrite",
+    );
 
 /** `data dedupe`. */
 export const dedupeCommand = (): Command =>

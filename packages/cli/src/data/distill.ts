@@ -5,6 +5,7 @@ import { isR1Error, messageOf, recordKeys, redact, throwIfAborted, type Preferen
 import { distillPair, plainPairRow, type Attempt, type Distilled, type JsonRow } from "@r1reward/core/prepare";
 import { Command } from "commander";
 import { EXIT } from "../exit-codes.ts";
+import { checkInput, openInput, type FileInput, type InputOptions } from "../input.ts";
 import { interruptible } from "../interrupt.ts";
 import { flagError } from "../options.ts";
 import { startProgress, type Progress } from "../output/progress.ts";
@@ -13,13 +14,14 @@ import { writeLines } from "../output/whole.ts";
 import { forEachConcurrent } from "../pool.ts";
 import { addDistillFlags, type DistillFlags } from "./distill-flags.ts";
 import { newBill, type Bill } from "./bill.ts";
-import { openPairs, openPairsToLookAt, requireFile, rowOptions, tell } from "./io.ts";
+import { openPairs, requireFile, rowOptions, tell } from "./io.ts";
 import { openTeacher, type Teacher } from "./teacher.ts";
 
 /** One attempt of one pair, as it is written down before the next one is paid for. */
 type AttemptLine = ResultLine & Attempt & { readonly id: string };
 
 interface Run {
+  readonly input: FileInput;
   readonly teacher: Teacher;
   readonly flags: DistillFlags;
   readonly run: string;
@@ -83,26 +85,30 @@ const rowOf = (pair: Preference, { attempts, critique }: Distilled, flags: Disti
 /** The input once more, in its order, with what is known by now. */
 async function* finishedRows(source: string, state: Run): AsyncGenerator<string> {
   const keyOf = recordKeys();
-  for await (const pair of openPairs(source, { ...state.flags, quiet: true }, state.signal).pairs) {
+  const needs = { needsLabels: true, signal: state.signal };
+  for await (const pair of openPairs(source, { ...state.flags, quiet: true }, needs).pairs) {
     const distilled = state.done.get(keyOf(pair));
     if (distilled !== undefined) yield JSON.stringify(rowOf(pair, distilled, state.flags));
   }
 }
 
-const summarise = ({ done, counts, bill, flags }: Run): void => {
+const summarise = ({ input, done, counts, bill, flags }: Run): void => {
   const solved = [...done.values()].filter(({ critique }) => critique !== null);
   const byAttempts = flags.temperatures.map(
     (_, at) => solved.filter(({ attempts }) => attempts.length === at + 1).length,
   );
   if (flags.json === true) {
     const summary = { pairs: counts.pairs, solved: solved.length, byAttempts, failed: done.size - solved.length };
-    process.stderr.write(`${JSON.stringify({ ...summary, unanswered: counts.failed, bill: bill.sums() })}\n`);
+    process.stderr.write(
+      `${JSON.stringify({ ...summary, unanswered: counts.failed, skipped: input.skipped(), bill: bill.sums() })}\n`,
+    );
     return;
   }
   tell(flags, [
     `${counts.pairs} pairs`,
     `${solved.length} solved (${byAttempts.map((count, at) => `${count} at attempt ${at + 1}`).join(", ")})`,
     `${done.size - solved.length} never`,
+    input.skipped() > 0 && `${input.skipped()} rows skipped`,
     counts.failed > 0 && `${counts.failed} without an answer: run again to ask for them`,
     bill.text(),
   ]);
@@ -125,11 +131,10 @@ const refuseForeign = async ({ out, overwrite }: DistillFlags, log: string): Pro
 
 const fingerprint = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16);
 
-const distillAll = async (source: string, state: Run): Promise<void> => {
+const distillAll = async (state: Run): Promise<void> => {
   const keyOf = recordKeys();
   try {
-    const { pairs } = openPairsToLookAt(source, state.flags, state.signal);
-    await forEachConcurrent(pairs, state.flags.concurrency, (pair) => {
+    await forEachConcurrent(state.input.pairs, state.flags.concurrency, (pair) => {
       throwIfAborted(state.signal);
       return distillOne(state, keyOf(pair), pair);
     });
@@ -143,14 +148,18 @@ const distill = async (source: string, flags: DistillFlags, signal: AbortSignal)
   requireFile(source);
   const logFile = `${flags.out}.attempts.jsonl`;
   await refuseForeign(flags, logFile);
+  // The pictures will be read: a path without an image folder is an error.
+  const needs: InputOptions = { needsImages: true, needsLabels: true, signal };
+  await checkInput(source, flags, needs);
   await using teacher = await openTeacher(flags, signal);
   const run = fingerprint(teacher.fingerprint);
   await using log = await openResults<AttemptLine>(logFile, { run, overwrite: flags.overwrite === true });
   const bill = newBill(flags);
   const progress = startProgress("distilling", { quiet: flags.quiet === true });
   const counts = { pairs: 0, failed: 0 };
-  const state: Run = { teacher, flags, run, log, bill, progress, signal, done: new Map(), counts };
-  await distillAll(source, state);
+  const input = openInput(source, flags, needs);
+  const state: Run = { input, teacher, flags, run, log, bill, progress, signal, done: new Map(), counts };
+  await distillAll(state);
   await writeLines(flags.out, finishedRows(source, state));
   if (counts.failed > 0) process.exitCode = EXIT.judge;
 };

@@ -14,7 +14,7 @@ type Flags = DataFlags & {
 
 const subset = async (source: string, flags: Flags, signal: AbortSignal): Promise<void> => {
   const wanted = difficultyFilter({ min: flags.min, max: flags.max, failed: flags.failed });
-  const input = openPairs(source, flags, signal);
+  const input = openPairs(source, flags, { signal });
   let [read, taken] = [0, 0];
   const chosen = async function* (): AsyncGenerator<Preference> {
     for await (const pair of input.pairs) {
