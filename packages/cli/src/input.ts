@@ -1,4 +1,5 @@
 /** From a file, or stdin, to pairs. */
+import { stat } from "node:fs/promises";
 import {
   DatasetError,
   datasetFormats,
@@ -108,12 +109,20 @@ export const openInput = (source: string, flags: InputFlags, options: InputOptio
   };
 };
 
+/** Can it be read twice? Pipes cannot, whether they are stdin or have a name. What is not there is the reader's to say. */
+export const isReadTwice = async (source: string): Promise<boolean> =>
+  source !== "-" &&
+  (await stat(source).then(
+    (found) => found.isFile(),
+    () => true,
+  ));
+
 /**
- * Reads a file through before anything is paid for, so that a row of no use is not met half-way. Stdin can be read only once, and is not.
+ * Reads a file through before anything is paid for, so that a row of no use is not met half-way. A pipe can be read only once, and is not.
  * @throws DatasetError for the first such row, unless the flags say to skip it
  */
 export const checkInput = async (source: string, flags: InputFlags, options: InputOptions): Promise<void> => {
-  if (source === "-") return;
+  if (!(await isReadTwice(source))) return;
   const { pairs } = openInput(source, { ...flags, quiet: true }, options);
   for await (const _pair of pairs);
 };

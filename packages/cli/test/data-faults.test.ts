@@ -1,5 +1,5 @@
 /** `data` and `eval` on rows that are of no use, and on places that cannot be written. */
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { link, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -187,6 +187,28 @@ describe("a pair without a human's choice", () => {
     }
   });
 
+  it("is not looked for in a pipe, which can be read only once", async () => {
+    await using server = await startFaultServer({ reply, model: "m" });
+    execFileSync("mkfifo", [at("pipe")]);
+    const writing = execFile("bash", ["-c", `cat "${at("in.jsonl")}" > "${at("pipe")}"`]);
+    const model = ["-u", server.url, "-m", "m"];
+    const run = await r1reward([
+      "eval",
+      "custom",
+      "-d",
+      at("pipe"),
+      ...model,
+      "--on-bad-row",
+      "skip",
+      "--no-cache",
+      "--json",
+    ]);
+    writing.kill();
+    expect(run.code, run.stderr).toBe(0);
+    expect(JSON.parse(run.stdout)).toMatchObject({ n: 3 });
+    fails(await data("distill", at("pipe"), ...model, "-o", at("out.jsonl")), 2, "<input>: expected a file");
+  });
+
   it("cannot be written for the released trainer, and can be balanced", async () => {
     const args = ["convert", at("in.jsonl"), "--to", "r1-reward-rl", "-o", at("out.jsonl")];
     fails(await data(...args), 3, "in.jsonl:3: human");
@@ -246,6 +268,9 @@ describe("places that cannot be written", () => {
     fails(await data(...convert, folder), 2, "expected a file, got a folder");
     execFileSync("mkfifo", [at("pipe")]);
     fails(await data(...convert, at("pipe")), 2, "expected a file, got a device or pipe");
+    const distill = ["distill", at("in.jsonl"), "-u", "http://127.0.0.1:9/v1", "-m", "m", "--overwrite", "-o"];
+    for (const place of [folder, at("pipe")])
+      fails(await data(...distill, place), 2, "--out", "expected a file, got a");
   });
 
   it.skipIf(process.platform !== "linux")("/proc, at once", async () => {

@@ -10,7 +10,7 @@ import { interruptible } from "../interrupt.ts";
 import { flagError } from "../options.ts";
 import { startProgress, type Progress } from "../output/progress.ts";
 import { openResults, type ResultLine, type ResultsFile } from "../output/results-file.ts";
-import { writeLines } from "../output/whole.ts";
+import { refuseExisting, writeLines } from "../output/whole.ts";
 import { forEachConcurrent } from "../pool.ts";
 import { addDistillFlags, type DistillFlags } from "./distill-flags.ts";
 import { newBill, type Bill } from "./bill.ts";
@@ -120,8 +120,9 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** A file that stands at `--out` is ours when its log stands beside it. */
+/** A file that stands at `--out` is ours when its log stands beside it; something else is not, and cannot be written in the end. */
 const refuseForeign = async ({ out, overwrite }: DistillFlags, log: string): Promise<void> => {
+  await refuseExisting(out, true);
   if (overwrite === true || !(await exists(out)) || (await exists(log))) return;
   throw flagError(
     "--out",
@@ -145,7 +146,7 @@ const distillAll = async (state: Run): Promise<void> => {
 };
 
 const distill = async (source: string, flags: DistillFlags, signal: AbortSignal): Promise<void> => {
-  requireFile(source);
+  await requireFile(source);
   const logFile = `${flags.out}.attempts.jsonl`;
   await refuseForeign(flags, logFile);
   // The pictures will be read: a path without an image folder is an error.

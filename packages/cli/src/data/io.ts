@@ -3,7 +3,7 @@ import { relative, resolve, sep } from "node:path";
 import { isR1Error, messageOf, type Preference } from "@r1reward/core";
 import { plainPairRow, type JsonRow, type RowOptions } from "@r1reward/core/prepare";
 import type { Command } from "commander";
-import { openInput, type FileInput, type InputOptions } from "../input.ts";
+import { isReadTwice, openInput, type FileInput, type InputOptions } from "../input.ts";
 import { addFileFlags, flagError, type FileFlags, type FileTexts } from "../options.ts";
 import { placeAll, printLines, refuseExisting, writeLines, type WholeFile } from "../output/whole.ts";
 
@@ -76,10 +76,10 @@ export async function* plainRows(pairs: AsyncIterable<Preference>, flags: DataFl
   for await (const pair of pairs) yield plainPairRow(pair, options);
 }
 
-/** The file of a command that reads its input twice. Throws `ConfigError` for stdin. */
-export const requireFile = (source: string): string => {
-  if (source !== "-") return source;
-  throw flagError("<input>", "expected a file: it is read twice, and stdin cannot be");
+/** Refuses the input of a command that reads it twice when it is no file. @throws ConfigError */
+export const requireFile = async (source: string): Promise<void> => {
+  if (await isReadTwice(source)) return;
+  throw flagError("<input>", `expected a file, got ${source}: it is read twice, and a pipe or a folder cannot be`);
 };
 
 /** A line about what was done, unless nobody wants it. */
