@@ -35,7 +35,7 @@ Environment: R1REWARD_BASE_URL, R1REWARD_MODEL, R1REWARD_API_KEY, R1REWARD_CACHE
              R1REWARD_SERVE_TOKENS; NO_COLOR is respected.
 Exit codes: 0 done · 1 unexpected error · 2 wrong usage · 3 unreadable input · 4 some pairs could not be judged ·
             5 results could not be written · 6 training was stopped by an alarm · 7 the machine cannot do it (memory, runtime) ·
-            130 interrupted (run the same command again to go on).`,
+            130 interrupted (the same command goes on; train with --resume).`,
     );
   for (const command of [root, ...root.commands, ...root.commands.flatMap(({ commands }) => commands)])
     command.exitOverride().showHelpAfterError("(--help shows what is possible)");

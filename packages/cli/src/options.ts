@@ -87,7 +87,7 @@ export const addJudgeFlags = (command: Command, seeded = SEEDED): Command =>
   )
     .option(
       "-p, --protocol <name>",
-      "r1, r1-train, plain, unified-reward, rm-r1, shapes or reference (default: r1; shapes for --model tiny)",
+      "r1, r1-train, plain, unified-reward, rm-r1, shapes or reference (default: what r1reward.json of a model's folder names; shapes for --model tiny; else r1)",
     )
     .option("-k, --votes <n>", "critiques per pair, split over the orders (default: one per order)", wholeNumber(1))
     .addOption(

@@ -1,5 +1,5 @@
 /** `r1reward doctor`: what works on this machine, and what would make the rest work. */
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, openaiCompatible } from "@r1reward/core";
 import { resizerVersion } from "@r1reward/core/node";
@@ -8,6 +8,7 @@ import pc from "picocolors";
 import { EXIT } from "../exit-codes.ts";
 import { interruptible } from "../interrupt.ts";
 import { addServerFlags, apiKeyFrom, defaultCacheFolder } from "../options.ts";
+import { makeFolder } from "../output/whole.ts";
 
 /** What a check found. `skip` is neither good nor bad: something optional is absent. */
 export interface Finding {
@@ -49,7 +50,7 @@ const checkSharp = async (): Promise<Finding> => {
 const checkCache = async (folder: string): Promise<Finding> => {
   const probe = join(folder, `.doctor-${process.pid}`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await writeFile(probe, "");
     await rm(probe);
     return { check: "reply cache", state: "ok", detail: folder };

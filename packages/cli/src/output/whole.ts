@@ -126,8 +126,8 @@ export const makeFolder = async (path: string): Promise<void> => {
   const make = async (folder: string): Promise<void> => {
     if ((await kindOf(folder)) === "folder") return;
     if (dirname(folder) !== folder) await make(dirname(folder));
-    await mkdir(folder).catch((cause: unknown) => {
-      throw outputError(path, cause);
+    await mkdir(folder).catch(async (cause: unknown) => {
+      if ((await kindOf(folder)) !== "folder") throw outputError(path, cause); // else somebody else was faster
     });
   };
   await make(resolve(path));

@@ -109,11 +109,7 @@ const stageRows = (run: DryRun, stage: StagePlan): readonly Row[] => [
   ],
   ["  a step takes about", time(stage.secondsPerStep), `${(stage.flopsPerStep / 1e12).toPrecision(3)} TFLOP`],
   ["  all steps take about", time(stage.seconds), TIME_FROM[run.timeFrom]],
-  [
-    "  memory",
-    bytesText(stage.memoryBytes),
-    memoryText(run, stage),
-  ],
+  ["  memory", bytesText(stage.memoryBytes), memoryText(run, stage)],
   ...needRows(stage.memory, "    "),
 ];
 

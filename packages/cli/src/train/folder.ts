@@ -1,9 +1,10 @@
 /** A run's folder: its configuration, its state, and a folder for each stage. */
-import { mkdir, readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError, messageOf, OutputError } from "@r1reward/core";
 import { atomicWrite } from "@r1reward/stablereinforce/node";
 import { lockOutput } from "../output/lock.ts";
+import { makeFolder } from "../output/whole.ts";
 import { loadRunConfig, parseRunConfig, type ConfigFlags } from "./config/load.ts";
 import type { RunConfig } from "./config/schema.ts";
 
@@ -154,9 +155,7 @@ const fresh = async (flags: FolderFlags): Promise<OpenRun> => {
  */
 export const openRun = async (flags: FolderFlags): Promise<LockedRun> => {
   const run = await (flags.resume === true ? resumed(flags) : fresh(flags));
-  await mkdir(run.folder, { recursive: true }).catch((cause: unknown) => {
-    throw new OutputError(`${run.folder}: ${messageOf(cause)}`, { cause });
-  });
+  await makeFolder(run.folder);
   return { ...run, lock: await lockOutput(runFiles(run.folder).state) };
 };
 

@@ -22,6 +22,7 @@ import { imageDecoder } from "./image-decoder.ts";
 import { writeQwenAdapter } from "./qwen-adapter.ts";
 import { mapQwenParts, processorWithin, readQwenParts } from "./qwen-parts.ts";
 import { writeQwenFolder } from "./qwen-write.ts";
+import { asFileSays } from "./qwen-folder.ts";
 import { readJson } from "./read-json.ts";
 
 /** How either model is made. */
@@ -158,8 +159,11 @@ export const openQwen = async <Truth = Winner>(
 };
 
 /** Sizes of a model whose weights need not be there: `config.json` alone. @throws ConfigError, CheckpointError */
-export const readQwenConfig = async (path: string): Promise<QwenConfig> =>
-  parseQwenConfig(await readJson(join(path, "config.json")), { tied: false });
+export const readQwenConfig = async (path: string): Promise<QwenConfig> => {
+  const file = join(path, "config.json");
+  const json = await readJson(file);
+  return asFileSays(file, () => parseQwenConfig(json, { tied: false }));
+};
 
 /** A fresh model. */
 export interface FreshQwenOptions extends QwenModelSettings {
