@@ -4,7 +4,7 @@ import { MASKED } from "../model/layers.ts";
 
 /** The static part of the choice; one graph serves one of these. */
 export interface ChoiceSettings {
-  /** 0 is greedy. */
+  /** 0 is greedy; others lie between 1e-30 and 1e30. */
   readonly temperature: number;
   /** 0 keeps all. */
   readonly topK: number;
@@ -41,10 +41,13 @@ const penalised = (logits: tf.Tensor, seen: tf.Tensor, penalty: number): tf.Tens
 const keepAbove = (logits: tf.Tensor, threshold: tf.Tensor): tf.Tensor =>
   tf.where(tf.greaterEqual(logits, threshold), logits, tf.fill(logits.shape, MASKED));
 
+/** Smaller p would be 0 in float32, which nothing is below: not even the likeliest token, before which there is nothing. */
+const LEAST_P = 1e-30;
+
 /** The score of the last token that is kept: the first ones whose probabilities, before it, are below p. `[B, 1]`. */
 const topPThreshold = (sorted: tf.Tensor, topP: number): tf.Tensor => {
   const before = tf.cumsum(tf.softmax(sorted), 1, true);
-  return tf.min(tf.where(tf.less(before, topP), sorted, tf.fill(sorted.shape, -MASKED)), -1, true);
+  return tf.min(tf.where(tf.less(before, Math.max(topP, LEAST_P)), sorted, tf.fill(sorted.shape, -MASKED)), -1, true);
 };
 
 const cut = (logits: tf.Tensor, { topK, topP }: ChoiceSettings): tf.Tensor => {
@@ -55,6 +58,12 @@ const cut = (logits: tf.Tensor, { topK, topP }: ChoiceSettings): tf.Tensor => {
   const kth = tf.slice(sorted, [0, k - 1], [-1, 1]);
   return keepAbove(logits, topP < 1 ? topPThreshold(sorted, topP) : kth);
 };
+
+/** Below this temperature the likeliest score is taken off first: quotients would pass float32, or what stands for cut tokens. */
+const SHARP = 0.01;
+
+const tempered = (scores: tf.Tensor, temperature: number): tf.Tensor =>
+  tf.div(temperature < SHARP ? tf.sub(scores, tf.max(scores, -1, true)) : scores, temperature);
 
 /** The divisor of n nearest to its square root: two short sums instead of one long one. 1 when n is prime. */
 const chunkLength = (n: number): number => {
@@ -117,7 +126,7 @@ export const chooseToken = (
     return { token, logp: at(own, token), behaviourLogp: tf.zeros([logits.shape[0] ?? 0]), ...told };
   }
   const untouched = seen === undefined && settings.temperature === 1;
-  const kept = cut(untouched ? scores : tf.div(scores, settings.temperature), settings);
+  const kept = cut(untouched ? scores : tempered(scores, settings.temperature), settings);
   const behaviour = kept === logits ? own : tf.logSoftmax(kept);
   const token = draw(tf.exp(behaviour), uniforms);
   return { token, logp: at(own, token), behaviourLogp: at(behaviour, token), ...told };

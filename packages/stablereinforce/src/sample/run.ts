@@ -1,5 +1,6 @@
 /** One run of the sampler: sequences join a batch, are decoded step by step, and leave it. */
 import { throwIfAborted } from "@r1reward/core";
+import { EngineError } from "../engine/errors.ts";
 import { int32Tensor, type HostTensor } from "../engine/tensor.ts";
 import type { Given } from "../engine/types.ts";
 import {
@@ -135,6 +136,21 @@ const stepInputs = <P>({ decoder }: Machine<P>, run: Run<P>): HostStep => {
   return { ...step, seen: { data: seen, shape: [rows, vocab], dtype: "float32" } };
 };
 
+/**
+ * Comparing with NaN is false everywhere, so what is drawn from NaN looks like any other token: only the log-probabilities tell. A token
+ * of probability 0 is never drawn, so minus infinity is as wrong. Rows beyond `active` are padding and may be anything.
+ */
+const checkNumbers = (active: readonly Sequence[], { logp, behaviourLogp }: StepResult): void => {
+  active.forEach(({ prompt, sample, tokens }, row) => {
+    const [own, drawn] = [logp[row] as number, behaviourLogp[row] as number];
+    if (Number.isFinite(own) && Number.isFinite(drawn)) return;
+    const problem =
+      `prompt ${prompt}, sequence ${sample}, new token ${tokens.length}: expected finite log-probabilities, got ${own} ` +
+      `(${drawn} as drawn): the weights, or the scores that they give, hold NaN or infinities`;
+    throw new EngineError(problem, { reason: "not-finite" });
+  });
+};
+
 const advance = (sequence: Sequence, made: StepResult, row: number): void => {
   const token = made.token[row] as number;
   sequence.tokens.push(token);
@@ -171,6 +187,7 @@ const step = async <P>(machine: Machine<P>, run: Run<P>): Promise<void> => {
   const { temperature, topK, topP, repetitionPenalty, alternatives } = run.plan;
   const settings = { temperature, topK, topP, repetitionPenalty, alternatives };
   const made = await machine.graphs.decode(run.params, inputs, run.cache, settings);
+  checkNumbers(run.active, made); // before any row is taken for finished
   const positions = inputs.filled.data as Int32Array;
   writeRows(run.cache, { keys: made.keys, values: made.values, positions }, run.active.length);
   run.active.forEach((sequence, row) => advance(sequence, made, row));
@@ -179,7 +196,7 @@ const step = async <P>(machine: Machine<P>, run: Run<P>): Promise<void> => {
 
 /**
  * Runs until nothing is left and nothing more comes.
- * @throws AbortError, EngineError
+ * @throws AbortError, EngineError; `not-finite` when scores hold NaN
  */
 export const runJob = async <P>(machine: Machine<P>, job: Job<P>): Promise<void> => {
   const memory = machine.spare.pop() ?? cacheMemory(machine.decoder.cache);

@@ -17,7 +17,7 @@ export interface Sampler<P = TransformerParams<Tensor>> extends AsyncDisposable 
    * Samples every sequence of every prompt. → `[prompt][sequence]`, in the order asked.
    *
    * @param onCompletion Is told of each sequence as soon as it is finished, while others are still being sampled.
-   * @throws ConfigError on options or prompts that cannot be, AbortError, EngineError.
+   * @throws ConfigError on options or prompts that cannot be, AbortError, EngineError (`not-finite` when scores hold NaN).
    */
   readonly sample: (
     params: Given<P>,
@@ -28,7 +28,7 @@ export interface Sampler<P = TransformerParams<Tensor>> extends AsyncDisposable 
   /**
    * Samples prompts as they come: new ones join while others are under way. Ends when all are finished and none came.
    *
-   * @throws ConfigError on options or prompts that cannot be, AbortError, EngineError.
+   * @throws ConfigError on options or prompts that cannot be, AbortError, EngineError (`not-finite` when scores hold NaN).
    */
   readonly serve: (params: Given<P>, source: SampleSource, options: SampleOptions) => Promise<void>;
 }
@@ -66,8 +66,8 @@ export const decoderSampler = <P>(engine: Engine, decoder: Decoder<P>, options: 
   return {
     sample: async (params, prompts, how, onCompletion) => {
       const plan = planOf(how, vocab);
-      const results = prompts.map((): Completion[] => []);
       const waiting = sequencesOf(prompts, plan, vocab);
+      const results = prompts.map((): Completion[] => []);
       await runJob(machine, {
         params,
         maxBatch,

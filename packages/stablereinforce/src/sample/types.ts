@@ -8,7 +8,7 @@ export interface SamplePrompt {
   /** Token ids, at least one. */
   readonly tokens: ArrayLike<number>;
   /**
-   * One seed for each sequence: the same seed, prompt and settings give the same tokens, whatever else is in the batch. On
+   * One seed for each sequence, a safe integer: the same seed, prompt and settings give the same tokens, whatever else is in the batch. On
    * ONNX Runtime bit for bit when the model's sizes are multiples of 16; otherwise log-probabilities may differ by a rounding.
    */
   readonly seeds: readonly number[];
@@ -28,13 +28,13 @@ export interface SamplePrompt {
 export interface SampleOptions {
   /** Most new tokens of a sequence. */
   readonly maxTokens: number;
-  /** Divides the scores. Default 1; 0 takes the likeliest token. */
+  /** Divides the scores. Default 1; 0 takes the likeliest token. Else from 1e-30 to 1e30. */
   readonly temperature?: number | undefined;
   /** Keep the k likeliest tokens. Default: all. Tokens that tie with the k-th are kept too. */
   readonly topK?: number | undefined;
   /** Keep the fewest likeliest tokens whose probabilities reach p (arXiv 1904.09751). Default 1: all. */
   readonly topP?: number | undefined;
-  /** Divides positive and multiplies negative scores of tokens seen before (arXiv 1909.05858). Default 1: none. */
+  /** Divides positive and multiplies negative scores of tokens seen before (arXiv 1909.05858). Default 1: none. From 1e-6 to 1e6. */
   readonly repetitionPenalty?: number | undefined;
   /** A sequence ends with any of these tokens; the token is part of the result. */
   readonly stopTokens?: readonly number[] | undefined;
