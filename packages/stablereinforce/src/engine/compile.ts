@@ -13,6 +13,8 @@ export interface Owner {
   readonly driver: Driver;
   live: number;
   closed: boolean;
+  /** Ends of functions that have graphs, or are about to; others are nobody's to keep. */
+  readonly open: Set<() => Promise<void>>;
 }
 
 type Fn = (...args: never[]) => unknown;
@@ -29,6 +31,7 @@ interface State {
   readonly donate: ReadonlySet<number>;
   readonly maxGraphs: number;
   readonly graphs: Map<string, Promise<Entry>>;
+  readonly dispose: () => Promise<void>;
   recycled: unknown[];
   queue: Promise<unknown>;
 }
@@ -64,13 +67,18 @@ const prepare = async (state: State, call: Call): Promise<Entry> => {
   return { executable, info };
 };
 
+const keep = (state: State, key: string, entry: Promise<Entry>): void => {
+  state.owner.open.add(state.dispose);
+  state.graphs.set(key, entry);
+};
+
 const entryOf = (state: State, call: Call): Promise<Entry> => {
   if (state.owner.closed) throw new EngineError(`${state.name}: the engine was disposed`, { reason: "disposed" });
   const known = state.graphs.get(call.key);
   if (known !== undefined) return known;
   if (state.graphs.size >= state.maxGraphs) throw tooMany(state);
   const made = prepare(state, call);
-  state.graphs.set(call.key, made);
+  keep(state, call.key, made);
   made.catch(() => state.graphs.delete(call.key)); // a failure is not remembered
   return made;
 };
@@ -106,9 +114,7 @@ const runOne = async (state: State, call: Call): Promise<unknown> => {
   });
   try {
     const outs = await executable.run(inputs, state.recycled);
-    if (driver.compiles)
-      state.recycled = donated.map((leaf) => dropHandle(state.owner, leaf, `donated to ${state.name}`));
-    else for (const leaf of donated) driver.free(dropHandle(state.owner, leaf, `donated to ${state.name}`));
+    state.recycled = driver.retire(donated.map((leaf) => dropHandle(state.owner, leaf, `donated to ${state.name}`)));
     return rebuild(
       executable.result,
       outs.map((out) => makeHandle(state.owner, out.value, out.spec)),
@@ -142,10 +148,11 @@ const load = async (state: State, file: Uint8Array): Promise<void> => {
   const { program, key, result } = decodeProgram(file);
   const executable = await state.owner.driver.open(program, result);
   const info = { nodes: 0, bytes: file.byteLength, milliseconds: performance.now() - started };
-  state.graphs.set(key, Promise.resolve({ executable, info }));
+  keep(state, key, Promise.resolve({ executable, info }));
 };
 
 const disposeGraphs = async (state: State): Promise<void> => {
+  state.owner.open.delete(state.dispose);
   const entries = await Promise.allSettled(state.graphs.values());
   state.graphs.clear();
   state.recycled = [];
@@ -161,11 +168,13 @@ export const compileFor = <F extends Fn>(owner: Owner, fn: F, options: CompileOp
     donate: new Set(options.donate ?? []),
     maxGraphs: options.maxGraphs ?? 64,
     graphs: new Map(),
+    dispose: () => enqueue(state, () => disposeGraphs(state)),
     recycled: [],
     queue: Promise.resolve(),
   };
   const call = async (...args: unknown[]): Promise<unknown> => {
     const taken = callOf(args);
+    owner.open.add(state.dispose); // an engine that ends now waits for this call
     return enqueue(state, () => runOne(state, taken));
   };
   return Object.assign(call, {
@@ -173,6 +182,6 @@ export const compileFor = <F extends Fn>(owner: Owner, fn: F, options: CompileOp
     warm: async (...args: unknown[]) => (await entryOf(state, callOf(args))).info,
     save: async (...args: unknown[]) => save(state, callOf(args)),
     load: (file: Uint8Array) => load(state, file),
-    dispose: () => enqueue(state, () => disposeGraphs(state)),
+    dispose: state.dispose,
   }) as unknown as Compiled<F>;
 };

@@ -39,6 +39,8 @@ export interface Driver {
   /** Gives values out and frees them; a copy is made only where they are not in JavaScript's memory. */
   readonly take: (value: unknown) => Promise<HostData>;
   readonly free: (value: unknown) => void;
+  /** Takes donated values, and gives back what may hold the next results. */
+  readonly retire: (values: unknown[]) => unknown[];
   readonly prepare: (fn: (...args: never[]) => unknown, call: Call, name: string) => Promise<Executable>;
   /** An executable from a saved program. */
   readonly open: (program: Program, result: Template) => Promise<Executable>;

@@ -25,7 +25,7 @@ const probe = async (runtime: OrtRuntime): Promise<void> => {
   const x = r.input({ type: "float32", shape: [2] });
   const one = r.constant(Float32Array.of(1), { type: "float32", shape: [] });
   const sum = r.emit("Add", [x, one], { type: "float32", shape: [2] });
-  const session = await openSession(runtime, toProgram(r.finish([x], [sum]), "probe", false));
+  const session = await openSession(runtime, toProgram(r.finish([x], [sum]), "probe"));
   const feed = ortTensor(runtime, Float32Array.of(2, 3), { dtype: "float32", shape: [2] });
   const [out] = await session.run([feed], () => new Float32Array(2));
   const values = (await out?.getData()) as Float32Array | undefined;
@@ -145,19 +145,14 @@ export const createEngine = async (options: EngineOptions = {}): Promise<Engine>
     asked === "auto"
       ? await best(options)
       : { name: asked, started: await startRuntime(asked, options), why: `${REASONS[asked]} (asked for by name)` };
-  const owner: Owner = { driver: started.driver, live: 0, closed: false };
-  const compiled: { dispose: () => Promise<void> }[] = [];
+  const owner: Owner = { driver: started.driver, live: 0, closed: false, open: new Set() };
   const read = reader(owner);
   return {
     runtime: name,
     provider: started.provider,
     why,
     compiles: started.driver.compiles,
-    compile: (fn, compileOptions) => {
-      const made = compileFor(owner, fn, compileOptions);
-      compiled.push(made);
-      return made;
-    },
+    compile: (fn, compileOptions) => compileFor(owner, fn, compileOptions),
     tensor: (data, shape, dtype) => {
       const host = hostTensor(data, shape, dtype);
       return makeHandle(owner, owner.driver.put(host), host);
@@ -169,7 +164,7 @@ export const createEngine = async (options: EngineOptions = {}): Promise<Engine>
     dispose: disposer(owner),
     liveTensors: () => owner.live,
     [Symbol.asyncDispose]: async () => {
-      await Promise.all(compiled.map((one) => one.dispose()));
+      await Promise.all([...owner.open].map((dispose) => dispose()));
       owner.closed = true;
     },
   };

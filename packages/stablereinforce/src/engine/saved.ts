@@ -1,14 +1,15 @@
 /**
- * Saved graphs are ordinary `.onnx` files (any ONNX tool opens them) with our notes in `metadata_props`, among them a
- * checksum, so that a truncated or changed file is refused and never half-used.
+ * Saved graphs are ordinary `.onnx` files (any ONNX tool opens them) with our notes in `metadata_props`, and after them a
+ * checksum of all that comes before it, so that a truncated or changed file is refused and never half-used.
  */
 import { EngineError } from "./errors.ts";
 import { join, message, text } from "./onnx/proto.ts";
 import type { Port, Program } from "./runtime/session.ts";
-import type { Template } from "./tree.ts";
+import { leavesIn, type Template } from "./tree.ts";
 
-const FORMAT = "1";
+const FORMAT = "2";
 const NOTES = "r1reward";
+const CHECKSUM = "r1reward-checksum";
 
 /** What is saved beside the model. */
 export interface SavedNotes {
@@ -19,26 +20,31 @@ export interface SavedNotes {
 
 interface Notes extends SavedNotes {
   readonly format: string;
-  readonly checksum: number;
   readonly name: string;
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
-  readonly sentinel: boolean;
 }
 
-/** FNV-1a, 32 bits: catches truncation and bit rot; it is no protection against an attacker. */
-const checksum = (bytes: Uint8Array): number => {
+/** FNV-1a, 32 bits, as text: catches truncation and bit rot; it is no protection against an attacker. */
+const checksum = (parts: readonly Uint8Array[]): string => {
   let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash >>> 0;
+  for (const part of parts) for (const byte of part) hash = Math.imul(hash ^ byte, 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, "0");
 };
+
+const entry = (key: string, value: string): readonly Uint8Array[] => message(14, [text(1, key), text(2, value)]).parts;
+
+const checksumField = (before: readonly Uint8Array[]): readonly Uint8Array[] => entry(CHECKSUM, checksum(before));
+
+const joined = (parts: readonly Uint8Array[]): Uint8Array =>
+  join({ size: parts.reduce((sum, part) => sum + part.byteLength, 0), parts });
 
 /** The bytes of a saved graph. */
 export const encodeProgram = (program: Program, saved: SavedNotes): Uint8Array => {
-  const { name, inputs, outputs, sentinel } = program;
-  const notes: Notes = { ...saved, format: FORMAT, checksum: checksum(program.model), name, inputs, outputs, sentinel };
-  const note = message(14, [text(1, NOTES), text(2, JSON.stringify(notes))]);
-  return join({ size: program.model.byteLength + note.size, parts: [program.model, ...note.parts] });
+  const { name, inputs, outputs } = program;
+  const notes: Notes = { ...saved, format: FORMAT, name, inputs, outputs };
+  const told = [program.model, ...entry(NOTES, JSON.stringify(notes))];
+  return joined([...told, ...checksumField(told)]);
 };
 
 const bad = (problem: string, cause?: unknown): EngineError =>
@@ -74,11 +80,49 @@ const fieldsOf = (bytes: Uint8Array): { field: number; start: number; body: Uint
   return fields;
 };
 
-/** The value of a StringStringEntryProto whose key is ours. */
-const noteOf = (body: Uint8Array): string | undefined => {
-  const [key, value] = fieldsOf(body);
+type Field = ReturnType<typeof fieldsOf>[number];
+
+/** The value of a StringStringEntryProto of that key. */
+const valueOf = (field: Field | undefined, key: string): string | undefined => {
+  if (field?.field !== 14) return undefined;
+  const [name, value] = fieldsOf(field.body);
   const decoder = new TextDecoder();
-  return key !== undefined && decoder.decode(key.body) === NOTES ? decoder.decode(value?.body) : undefined;
+  return name !== undefined && decoder.decode(name.body) === key ? decoder.decode(value?.body) : undefined;
+};
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);
+
+const isPort = (x: unknown): x is Port => {
+  const { shape, dtype } = (x ?? {}) as Partial<Port>;
+  const counted = Array.isArray(shape) && shape.every((n) => Number.isSafeInteger(n) && n >= 0);
+  return counted && (dtype === "float32" || dtype === "int32" || dtype === "bool");
+};
+
+const arePorts = (x: unknown): boolean => Array.isArray(x) && x.every(isPort);
+
+const isTemplate = (x: unknown): x is Template => {
+  if (typeof x !== "object" || x === null) return false;
+  const { list, object } = x as { list?: unknown; object?: unknown };
+  if ("list" in x) return Array.isArray(list) && list.every(isTemplate);
+  if (!("object" in x)) return "leaf" in x || "is" in x || "odd" in x;
+  return Array.isArray(object) && object.every((pair) => Array.isArray(pair) && isTemplate(pair[1]));
+};
+
+/** Notes of a file that is whole: what made it may have had other ideas of them. */
+const readNotes = (json: string): Notes => {
+  let notes: Notes;
+  try {
+    notes = JSON.parse(json) as Notes;
+  } catch (cause) {
+    throw bad("its notes are no JSON", cause);
+  }
+  const { format, key, name, inputs, outputs, result } = (notes as Notes | null) ?? ({} as Partial<Notes>);
+  if (format !== FORMAT) throw bad(`format ${String(format)}, expected ${FORMAT}: save it again`);
+  const sound = typeof key === "string" && typeof name === "string" && arePorts(inputs) && arePorts(outputs);
+  if (!sound || !isTemplate(result)) throw bad("its notes lack a signature, inputs, outputs or a result");
+  if (leavesIn(result).some((leaf) => outputs?.[leaf] === undefined)) throw bad("its result has outputs that it lacks");
+  return notes;
 };
 
 /**
@@ -86,19 +130,14 @@ const noteOf = (body: Uint8Array): string | undefined => {
  * @throws EngineError `bad-graph`
  */
 export const decodeProgram = (file: Uint8Array): SavedNotes & { program: Program } => {
-  const last = fieldsOf(file).at(-1);
-  const json = last?.field === 14 ? noteOf(last.body) : undefined;
-  if (last === undefined || json === undefined)
+  const [noted, summed] = fieldsOf(file).slice(-2);
+  if (valueOf(summed, NOTES) !== undefined) throw bad("truncated, or of the first format: save it again");
+  const json = valueOf(noted, NOTES);
+  if (noted === undefined || summed === undefined || json === undefined)
     throw bad("no notes of ours at the end: truncated, or made by another tool");
-  let notes: Notes;
-  try {
-    notes = JSON.parse(json) as Notes;
-  } catch (cause) {
-    throw bad("its notes are no JSON", cause);
-  }
-  if (notes.format !== FORMAT) throw bad(`format ${String(notes.format)}, expected ${FORMAT}: save it again`);
-  const model = file.subarray(0, last.start);
-  if (checksum(model) !== notes.checksum) throw bad("checksum differs: the file was changed or damaged");
-  const { name, inputs, outputs, sentinel, key, result } = notes;
-  return { key, result, program: { name, model, inputs, outputs, sentinel } };
+  const wanted = checksumField([file.subarray(0, summed.start)]);
+  if (!sameBytes(joined(wanted), file.subarray(summed.start)))
+    throw bad("checksum differs: the file was changed or damaged");
+  const { name, inputs, outputs, key, result } = readNotes(json);
+  return { key, result, program: { name, model: file.subarray(0, noted.start), inputs, outputs } };
 };

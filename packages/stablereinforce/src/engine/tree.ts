@@ -10,7 +10,7 @@ export type Leaf = Tensor | EngineTensor | HostTensor;
 export type Template =
   | { readonly leaf: number }
   | { readonly is: string | boolean | null | number }
-  | { readonly odd: "undefined" | "NaN" | "Infinity" | "-Infinity" }
+  | { readonly odd: "undefined" | "NaN" | "Infinity" | "-Infinity" | "-0" }
   | { readonly list: readonly Template[] }
   | { readonly object: readonly (readonly [string, Template])[] };
 
@@ -32,6 +32,7 @@ export const isLeaf = (x: unknown): x is Leaf =>
 const staticOf = (x: unknown): Template | undefined => {
   if (x === undefined) return { odd: "undefined" };
   if (typeof x === "number" && !Number.isFinite(x)) return { odd: String(x) as "NaN" };
+  if (Object.is(x, -0)) return { odd: "-0" }; // JSON has no minus before 0
   if (x === null || typeof x === "string" || typeof x === "boolean" || typeof x === "number") return { is: x };
   return undefined;
 };

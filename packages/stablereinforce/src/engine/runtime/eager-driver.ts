@@ -1,12 +1,13 @@
 /** TensorFlow.js run eagerly as a driver: compiling is calling, under `tidy`. */
 import { engine, keep, setBackend, tensor as makeTensor, Tensor, tidy } from "@tensorflow/tfjs-core";
-import type { Driver, Executable } from "../driver.ts";
+import type { Driver, Executable, Made } from "../driver.ts";
 import { EngineError } from "../errors.ts";
 import { registerGradients } from "../gradients/register.ts";
 import type { DType } from "../onnx/ir.ts";
 import type { HostData, HostTensor } from "../tensor.ts";
 import { flatten, rebuild, type Template } from "../tree.ts";
 import type { Call } from "../signature.ts";
+import { eagerError } from "./eager-errors.ts";
 
 type Fn = (...args: never[]) => unknown;
 
@@ -38,12 +39,43 @@ const onBackend = (backend: string): void => {
 
 const upload = (backend: string, host: HostTensor): Tensor => {
   onBackend(backend);
-  const made = keep(makeTensor(host.data, [...host.shape], host.dtype));
-  return made;
+  try {
+    return keep(makeTensor(host.data, [...host.shape], host.dtype));
+  } catch (error) {
+    throw eagerError(`a tensor of [${host.shape.join(", ")}]`, backend, error);
+  }
 };
 
 /** Other tensors may share the memory. */
 const copyOf = async (tensor: Tensor): Promise<HostData> => (await tensor.data()).slice() as HostData;
+
+const eagerly = (
+  backend: string,
+  { fn, call, name }: { readonly fn: Fn; readonly call: Call; readonly name: string },
+): Executable => {
+  registerGradients();
+  const box = { result: { list: [] } as Template };
+  const run = (inputs: readonly unknown[]): readonly Made[] => {
+    onBackend(backend);
+    try {
+      const { outs, template } = callEagerly(fn, call, inputs as Tensor[]);
+      box.result = template;
+      return outs.map((value) => ({ value, spec: { shape: value.shape, dtype: value.dtype as DType } }));
+    } catch (error) {
+      throw eagerError(`running ${name} on ${backend}`, backend, error);
+    }
+  };
+  return {
+    nodes: 0,
+    bytes: 0,
+    get result() {
+      return box.result;
+    },
+    program: undefined,
+    run: (inputs) => new Promise((resolve) => resolve(run(inputs))),
+    dispose: () => Promise.resolve(),
+  };
+};
 
 /** A driver over the TensorFlow.js backend of that name, which is registered and initialised already. */
 export const eagerDriver = (backend: string): Driver => ({
@@ -57,28 +89,11 @@ export const eagerDriver = (backend: string): Driver => ({
   get: (value) => copyOf(value as Tensor),
   take: (value) => copyOf(value as Tensor).finally(() => (value as Tensor).dispose()),
   free: (value) => (value as Tensor).dispose(),
-  prepare: (fn, call) => {
-    registerGradients();
-    const box = { result: { list: [] } as Template };
-    const run: Executable["run"] = (inputs) => {
-      onBackend(backend);
-      const { outs, template } = callEagerly(fn, call, inputs as Tensor[]);
-      box.result = template;
-      return Promise.resolve(
-        outs.map((value) => ({ value, spec: { shape: value.shape, dtype: value.dtype as DType } })),
-      );
-    };
-    return Promise.resolve({
-      nodes: 0,
-      bytes: 0,
-      get result() {
-        return box.result;
-      },
-      program: undefined,
-      run,
-      dispose: () => Promise.resolve(),
-    });
+  retire: (values) => {
+    for (const value of values) (value as Tensor).dispose();
+    return [];
   },
+  prepare: (fn, call, name) => Promise.resolve(eagerly(backend, { fn, call, name })),
   open: () => {
     const problem = "saved graphs run on onnx-node and onnx-web only";
     return Promise.reject(new EngineError(problem, { reason: "bad-graph" }));

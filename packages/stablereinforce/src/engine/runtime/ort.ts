@@ -47,14 +47,27 @@ const gigabytes = (text: string): string => {
 const LOWER =
   "lower the batch or the sequence length, wrap the model's blocks in checkpoint(), or shard the batch with accumulate()";
 
-/** An ONNX Runtime error in our terms: the node's name says which op, because nodes are named after their kernels. */
-export const runtimeError = (where: string, cause: unknown): EngineError => {
-  const text = (cause instanceof Error ? cause.message : String(cause)).trim();
-  // names are `Kernel_12`, with a suffix when ORT fused them; ORT also repeats them as "name:'MatMul_12'"
-  const op = /[Nn]ame:?\s*'([A-Za-z0-9_]+?)_\d+[/']/.exec(text)?.[1] ?? /Node \(([A-Za-z0-9_]+?)_\d+\)/.exec(text)?.[1];
-  if (!MEMORY.test(text)) return new EngineError(`${where}: ${text}`, { reason: "runtime", op }, { cause });
+const textOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause)).trim();
+
+/** Does it say that memory ran out? */
+export const isMemory = (cause: unknown): boolean => MEMORY.test(textOf(cause));
+
+/** Memory ran out: how much was asked for, and what to lower. */
+export const outOfMemory = (where: string, cause: unknown, op?: string): EngineError => {
+  const text = textOf(cause);
   const problem = `${where}: ${gigabytes(text)} could not be allocated: ${LOWER} (${text})`;
   return new EngineError(problem, { reason: "out-of-memory", op }, { cause });
+};
+
+/** Where ONNX Runtime writes a node's name: `Kernel_12`, with a suffix when it was fused. */
+const NAMES = [/[Nn]ame:?\s*'([A-Za-z0-9_]+?)_\d+[/']/, /\b[Nn]ode \(([A-Za-z0-9_]+?)_\d+[/)]/];
+
+/** An ONNX Runtime error in our terms: the node's name says which op, because nodes are named after their kernels. */
+export const runtimeError = (where: string, cause: unknown): EngineError => {
+  const text = textOf(cause);
+  const op = NAMES.map((name) => name.exec(text)?.[1]).find((found) => found !== undefined);
+  if (isMemory(cause)) return outOfMemory(where, cause, op);
+  return new EngineError(`${where}: ${text}`, { reason: "runtime", op }, { cause });
 };
 
 /** A model file in memory, and where the files lie that it refers to. */

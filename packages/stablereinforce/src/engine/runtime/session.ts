@@ -6,6 +6,8 @@
  * through the outputs in order and refuses anything that is no tensor. So large graphs have an empty sequence as first
  * output: everything has been computed and written in place, the copying ends before it starts, and that one refusal
  * means success. A version that learns to return sequences simply does not refuse.
+ *
+ * The output is put in when a graph is loaded, and only where the runtime writes in place: programs are the same for all of them.
  */
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { EngineError } from "../errors.ts";
@@ -34,7 +36,6 @@ export interface Program {
   readonly model: Uint8Array;
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
-  readonly sentinel: boolean;
   /** Folder of the files it reads weights from. Such a program is not saved. */
   readonly folder?: string | undefined;
 }
@@ -51,18 +52,26 @@ const portsOf = (values: Graph["inputs"], what: string): Port[] =>
   });
 
 /** Graph → what can be loaded or saved. */
-export const toProgram = (graph: Graph, name: string, inPlace: boolean): Program => {
-  const outputs = portsOf(graph.outputs, "an output");
-  const bytes = outputs.reduce((sum, port) => sum + sizeOf(port.shape) * BYTES[port.dtype], 0);
-  const sentinel = inPlace && bytes >= SENTINEL_FROM_BYTES;
-  return {
-    name,
-    model: toModel(graph, { name, sentinel }),
-    inputs: portsOf(graph.inputs, "an input"),
-    outputs,
-    sentinel,
-    folder: folderOf(graph),
-  };
+export const toProgram = (graph: Graph, name: string): Program => ({
+  name,
+  model: toModel(graph, { name }),
+  inputs: portsOf(graph.inputs, "an input"),
+  outputs: portsOf(graph.outputs, "an output"),
+  folder: folderOf(graph),
+});
+
+/** Are the outputs worth a sentinel? */
+const wantsSentinel = ({ writesInPlace }: OrtRuntime, { outputs }: Program): boolean =>
+  writesInPlace &&
+  outputs.reduce((sum, port) => sum + sizeOf(port.shape) * BYTES[port.dtype], 0) >= SENTINEL_FROM_BYTES;
+
+/** Protocol buffers that stand one after another are merged, lists in their order: a model with nothing but the sentinel comes first. */
+const withSentinel = (model: Uint8Array, name: string): Uint8Array => {
+  const first = toModel({ inputs: [], outputs: [], nodes: [] }, { name, sentinel: true });
+  const both = new Uint8Array(first.byteLength + model.byteLength);
+  both.set(first);
+  both.set(model, first.byteLength);
+  return both;
 };
 
 const runInPlace = async (
@@ -80,15 +89,17 @@ const runInPlace = async (
 
 /** Loads a program. */
 export const openSession = async (runtime: OrtRuntime, program: Program): Promise<GraphSession> => {
-  const session = await loadModel(runtime, program);
+  const { name, model, folder } = program;
+  const sentinel = wantsSentinel(runtime, program);
+  const session = await loadModel(runtime, { name, folder, model: sentinel ? withSentinel(model, name) : model });
   // ORT drops inputs that nothing uses, and refuses them as feeds
   const known = new Set(session.inputNames);
   const wanted = program.inputs.flatMap((_, i) => (known.has(inputName(i)) ? [[inputName(i), i] as const] : []));
   const run: GraphSession["run"] = async (feeds, buffer) => {
     const named: Record<string, Tensor> = {};
-    for (const [name, i] of wanted) named[name] = feeds[i] as Tensor;
+    for (const [input, i] of wanted) named[input] = feeds[i] as Tensor;
     try {
-      if (program.sentinel) {
+      if (sentinel) {
         const outs = program.outputs.map((port) => ortTensor(runtime, buffer(port), port));
         await runInPlace(session, named, outs);
         return outs;
@@ -96,7 +107,7 @@ export const openSession = async (runtime: OrtRuntime, program: Program): Promis
       const results = await session.run(named);
       return program.outputs.map((_, i) => results[outputName(i)] as Tensor);
     } catch (cause) {
-      throw runtimeError(`running graph ${program.name}`, cause);
+      throw runtimeError(`running graph ${name}`, cause);
     }
   };
   return { outputs: program.outputs, run, dispose: () => session.release() };

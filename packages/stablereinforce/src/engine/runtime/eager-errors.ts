@@ -1,0 +1,37 @@
+/** What eager TensorFlow.js throws, in the engine's terms. What the user's own function throws stays as it is. */
+import { isR1Error, messageOf } from "@r1reward/core";
+import { callSite, EngineError, type EngineErrorReason } from "../errors.ts";
+import { isMemory, outOfMemory } from "./ort.ts";
+
+const UNKNOWN_KERNEL = /[Kk]ernel '([^']+)' not registered|registered kernel '([^']+)'|kernel function for '([^']+)'/;
+
+const THEIRS = /@tensorflow[\\/]|tfjs-core|tf-core|tfjs-backend/;
+/** Where a bundler has put everything into one file, the names remain that operations are called by. No user's function runs inside of one. */
+const OPERATION = /\bat (?:Object\.)?\w+__op\b/;
+const NOWHERE = /<anonymous>\)?$|node:internal|wasm:\/\/|wasm-function/;
+
+/** A user's function throws from a frame of its own; TensorFlow.js from one of its files, its wasm, or an array that it makes. */
+const fromTensorFlow = ({ stack = "" }: Error): boolean => {
+  const first = stack.split("\n").find((line) => /^\s+at /.test(line) && !NOWHERE.test(line)) ?? "";
+  return THEIRS.test(first) || OPERATION.test(stack);
+};
+
+const reasonOf = ({ name, message }: Error): EngineErrorReason => {
+  if (/^(?:Type|Range|Runtime)Error$/.test(name)) return "runtime";
+  if (/shape|rank|dimension|\baxis\b|\baxes\b|\bsize|length|broadcast|inner|elements/i.test(message)) return "shape";
+  return /dtype|type/.test(message) ? "dtype" : "runtime";
+};
+
+/** The error to throw in place of one that left a call: ours where TensorFlow.js threw it, with it as the cause. */
+export const eagerError = (where: string, backend: string, error: unknown): unknown => {
+  if (!(error instanceof Error) || isR1Error(error) || !fromTensorFlow(error)) return error;
+  const site = callSite(error.stack);
+  if (isMemory(error)) return outOfMemory(where, error);
+  const kernel = UNKNOWN_KERNEL.exec(error.message);
+  if (kernel !== null) {
+    const op = kernel[1] ?? kernel[2] ?? kernel[3];
+    const problem = `${where}: TensorFlow.js has no kernel for it on its backend ${backend}: use other ops, or another runtime`;
+    return new EngineError(problem, { reason: "no-kernel", op, site }, { cause: error });
+  }
+  return new EngineError(`${where}: ${messageOf(error)}`, { reason: reasonOf(error), site }, { cause: error });
+};
