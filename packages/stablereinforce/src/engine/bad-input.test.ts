@@ -63,6 +63,15 @@ it("a fused node is named after its kernel", () => {
   expect(runtimeError("running graph f", new Error(text))).toMatchObject({ op: "BatchMatMul", reason: "runtime" });
 });
 
+it.each([
+  ["Non-zero status code returned while running Exp node. Name:'Exp_0' Status Message: x", "Exp"],
+  ["Exception during initialization: in node (Exp_0) an error", "Exp"],
+  ["[ShapeInferenceError] Error in Node (BatchMatMul_12) of op MatMul", "BatchMatMul"],
+  ["something else (12)", undefined],
+])("%s names the op", (text, op) => {
+  expect(runtimeError("loading graph f", new Error(text)).op).toBe(op);
+});
+
 it("a graph over 2 GB is refused with the largest constant, before a byte of it is copied", async () => {
   const [a, b] = [2 ** 28, 2 ** 28 + 1].map((size, id) => {
     return { id, type: "float32" as const, shape: [size], data: new Float32Array(size) };
