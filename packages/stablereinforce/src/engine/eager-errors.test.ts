@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eagerError } from "./runtime/eager-errors.ts";
-import type { EngineError} from "./index.ts";
+import type { EngineError } from "./index.ts";
 import { createEngine, type Engine, type RuntimeName } from "./index.ts";
 
 describe.each<RuntimeName>(["tfjs-cpu", "tfjs-wasm"])("on %s", (runtime) => {

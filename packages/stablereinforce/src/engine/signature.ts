@@ -2,8 +2,8 @@
 import { Tensor } from "@tensorflow/tfjs-core";
 import { EngineError } from "./errors.ts";
 import { externalOf } from "./frozen.ts";
-import { sizeOf, type DType } from "./onnx/ir.ts";
-import { cellOf, isEngineTensor } from "./tensor.ts";
+import type { DType } from "./onnx/ir.ts";
+import { arrayFor, cellOf, checkShape, isEngineTensor } from "./tensor.ts";
 import type { LeafSpec } from "./trace/trace.ts";
 import { flatten, pathOf, type Flat, type Leaf } from "./tree.ts";
 
@@ -20,26 +20,16 @@ const dtypeOf = (leaf: Leaf, path: () => string): DType => {
   throw new EngineError(`${path()}: dtype ${dtype} cannot be compiled`, { reason: "dtype" });
 };
 
-const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
-
 const checkHost = (leaf: Leaf, path: () => string): void => {
   if (isEngineTensor(leaf) || leaf instanceof Tensor || !("data" in leaf)) return;
-  const wanted = ARRAYS[leaf.dtype];
-  const elements = sizeOf(leaf.shape);
-  if (wanted === undefined || !(leaf.data instanceof wanted)) {
+  const wanted = arrayFor(leaf.dtype, path);
+  if (!(leaf.data instanceof wanted)) {
     const name = (leaf.data as object).constructor.name;
     const hint = name === "BigInt64Array" ? ": int64 is not used here, convert to int32" : "";
-    throw new EngineError(
-      `${path()}: expected ${wanted?.name ?? "a known dtype"} for ${leaf.dtype}, got ${name}${hint}`,
-      {
-        reason: "dtype",
-      },
-    );
+    const problem = `${path()}: expected ${wanted.name} for ${leaf.dtype}, got ${name}${hint}`;
+    throw new EngineError(problem, { reason: "dtype" });
   }
-  if (leaf.data.length !== elements) {
-    const problem = `${path()}: shape [${leaf.shape.join(", ")}] holds ${elements} elements, got ${leaf.data.length}`;
-    throw new EngineError(problem, { reason: "shape" });
-  }
+  checkShape(leaf.shape, leaf.data.length, path);
 };
 
 const specKey = ({ dtype, shape, external }: LeafSpec): string => {

@@ -69,10 +69,68 @@ const WANTED = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as
 const defaultDtype = (data: unknown): DType =>
   data instanceof Int32Array ? "int32" : data instanceof Uint8Array || typeof data === "boolean" ? "bool" : "float32";
 
-const dtypeProblem = (data: unknown, dtype: DType): string => {
-  const name = (data as object).constructor.name;
+const refused = (problem: string): EngineError => new EngineError(problem, { reason: "dtype" });
+
+/** A value as errors show it. */
+const shown = (x: unknown): string => {
+  if (typeof x === "string") return JSON.stringify(x);
+  if (typeof x === "bigint") return `the bigint ${x}n`;
+  if (Array.isArray(x)) return "an array";
+  return typeof x === "object" && x !== null ? `a ${x.constructor?.name ?? "bare object"}` : String(x);
+};
+
+/** The array that holds a dtype. @throws EngineError `dtype` when there is no such dtype, naming `where` */
+export const arrayFor = (dtype: unknown, where: () => string): (typeof WANTED)[DType] => {
+  if (typeof dtype === "string" && Object.hasOwn(WANTED, dtype)) return WANTED[dtype as DType];
+  throw refused(`${where()}: expected dtype ${Object.keys(WANTED).join(", ")}, got ${shown(dtype)}`);
+};
+
+/** @throws EngineError `shape` when these are no sizes, or they do not hold that many elements, naming `where` */
+export const checkShape = (shape: readonly number[], elements: number, where: () => string): void => {
+  if (!Array.isArray(shape) || !shape.every((n) => Number.isSafeInteger(n) && n >= 0)) {
+    const got = Array.isArray(shape) ? `[${shape.map(shown).join(", ")}]` : shown(shape);
+    throw new EngineError(`${where()}: expected a shape of whole numbers from 0, got ${got}`, { reason: "shape" });
+  }
+  if (sizeOf(shape) === elements) return;
+  const problem = `${where()}: shape [${shape.join(", ")}] holds ${sizeOf(shape)} elements, got ${elements}`;
+  throw new EngineError(problem, { reason: "shape" });
+};
+
+const HOLDS: Readonly<Record<DType, { readonly what: string; readonly fits: (x: number) => boolean }>> = {
+  float32: { what: "a number", fits: () => true },
+  int32: { what: "a whole number from -2147483648 to 2147483647", fits: (x) => x === (x | 0) },
+  bool: { what: "true, false, 0 or 1", fits: (x) => x === 0 || x === 1 },
+};
+
+/** One number of a list, as it is held. */
+const element = (x: unknown, dtype: DType, index?: number): number => {
+  const { what, fits } = HOLDS[dtype];
+  if ((typeof x === "number" || typeof x === "boolean") && fits(Number(x))) return Number(x);
+  const place = index === undefined ? "" : ` at element ${index}`;
+  const hint = Array.isArray(x) ? ": flatten nested arrays and give a shape" : "";
+  throw refused(`tensor: expected ${what}${place} for dtype ${dtype}, got ${shown(x)}${hint}`);
+};
+
+const checkBools = (bytes: Uint8Array): void => {
+  const at = bytes.findIndex((x) => x > 1);
+  if (at < 0) return;
+  const hint = "Uint8Array holds bools; for numbers convert to Float32Array or Int32Array";
+  throw refused(`tensor: expected 0 or 1 at element ${at} for dtype bool, got ${bytes[at]}: ${hint}`);
+};
+
+const here = (): string => "tensor";
+
+/** The elements as an array of that dtype; typed arrays are handed on as they are. */
+const elementsOf = (data: unknown, dtype: DType): HostData => {
+  const Wanted = arrayFor(dtype, here);
+  if (data instanceof Wanted) {
+    if (data instanceof Uint8Array) checkBools(data);
+    return data;
+  }
+  if (typeof data === "number" || typeof data === "boolean") return Wanted.of(element(data, dtype));
+  if (Array.isArray(data)) return Wanted.from(Array.from(data, (x, i) => element(x, dtype, i)));
   const hint = data instanceof BigInt64Array ? "; int64 is not used here: convert to Int32Array" : "";
-  return `expected ${WANTED[dtype].name} for dtype ${dtype}, got ${name}${hint}`;
+  throw refused(`tensor: expected ${Wanted.name}, a list or a number for dtype ${dtype}, got ${shown(data)}${hint}`);
 };
 
 /** What `hostTensor` takes: numbers become float32 unless a dtype is given. */
@@ -80,21 +138,14 @@ export type Numbers = HostData | readonly number[] | readonly boolean[] | number
 
 /**
  * Checks and wraps data; typed arrays are not copied.
- * @throws EngineError `shape` when sizes differ, `dtype` when the array's type does not fit (BigInt64Array never does).
+ * @throws EngineError `shape` when sizes are no sizes or differ; `dtype` when the array's type does not fit (BigInt64Array never does), or a
+ *   number: int32 takes whole numbers in its range, bool 0 and 1.
  */
 export const hostTensor = (data: Numbers, shape?: readonly number[], dtype: DType = defaultDtype(data)): HostTensor => {
-  const Wanted = WANTED[dtype];
-  if (ArrayBuffer.isView(data) && !(data instanceof Wanted)) {
-    throw new EngineError(dtypeProblem(data, dtype), { reason: "dtype" });
-  }
+  const array = elementsOf(data, dtype);
   const single = typeof data === "number" || typeof data === "boolean";
-  const values = single ? [Number(data)] : data;
-  const array = values instanceof Wanted ? values : new Wanted(Array.from(values, Number));
-  const dims = shape ?? (single ? [] : [array.length]);
-  if (sizeOf(dims) !== array.length) {
-    const problem = `shape [${dims.join(", ")}] holds ${sizeOf(dims)} elements, got ${array.length}`;
-    throw new EngineError(problem, { reason: "shape" });
-  }
+  const dims = shape === undefined ? (single ? [] : [array.length]) : shape;
+  checkShape(dims, array.length, here);
   return { data: array, shape: dims, dtype };
 };
 
