@@ -4,6 +4,7 @@ import { R1Error } from "@r1reward/core";
 /** What is wrong with a checkpoint, in one word that code can match on. */
 export type CheckpointProblem =
   | "pickle"
+  | "text"
   | "too-short"
   | "header-too-large"
   | "header-length"

@@ -33,6 +33,9 @@ export const isSafetensorsDtype = (name: unknown): name is SafetensorsDtype =>
 /** Bytes of one element. */
 export const bytesPerElement = (dtype: SafetensorsDtype): number => factsOf(dtype).bytes;
 
+/** The array that holds a dtype's elements. */
+export const arrayOf = (dtype: SafetensorsDtype): DtypeFacts["array"] => factsOf(dtype).array;
+
 /** Elements of a shape, or `null` when the product is no safe integer. An empty shape is a scalar: 1. */
 export const elementsOf = (shape: readonly number[]): number | null => {
   let product = 1;

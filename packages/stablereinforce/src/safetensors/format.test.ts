@@ -227,6 +227,25 @@ describe("hostile headers", () => {
     expect(problemOf(bytes)).toBe(problem);
   });
 
+  const text = (words: string): Uint8Array => new TextEncoder().encode(words);
+
+  it.each<[string, Uint8Array, RegExp]>([
+    [
+      "a Git LFS pointer",
+      text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"),
+      /this is a Git LFS pointer: fetch the file/,
+    ],
+    ["a web page", text("<!DOCTYPE html>\n<html><body>Not found</body></html>"), /looks like text of a web page/],
+    ["a message", text("Access denied: sign in first"), /looks like text, which begins with "Access denied: s"/],
+    ["JSON", text('{"error":"Repository not found"}'), /looks like text/],
+  ])("says that it is %s", (_, bytes, message) => {
+    expect(problemOf(bytes)).toBe("text");
+    expect(() => decodeSafetensors(bytes, { file: "model.safetensors" })).toThrow(
+      /^model\.safetensors: expected a safe/,
+    );
+    expect(() => decodeSafetensors(bytes)).toThrow(message);
+  });
+
   it("refuses 100,000 tensors over one span, in time that grows with the header only", () => {
     const header = Array.from({ length: 100_000 }, (_, i) => entry(`w${i}`, "F32", [2], [0, 8]));
     expect(problemOf(file(`{${header.join(",")}}`, 8))).toBe("bad-offsets");
@@ -323,5 +342,21 @@ describe("writing", () => {
     expect(() => encodeSafetensors([["__metadata__", f32(1)]])).toThrow(CheckpointError);
     expect(() => encodeSafetensors([["w", { ...f32(1), shape: [2] }]])).toThrow(/expected 2 elements of F32, got 1/);
     expect(() => encodeSafetensors([["w", { ...f32(1), shape: [0.5] }]])).toThrow(CheckpointError);
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ["I32", Float32Array.of(1), /tensor "w": expected I32 in Int32Array, got Float32Array/],
+    ["F32", Int32Array.of(1), /expected F32 in Float32Array, got Int32Array/],
+    ["BF16", Int16Array.of(1), /expected BF16 in Uint16Array, got Int16Array/],
+    ["I64", Float64Array.of(1), /expected I64 in BigInt64Array, got Float64Array/],
+    ["F32", [1], /expected F32 in Float32Array, got Array/],
+    ["F32", undefined, /expected F32 in Float32Array, got undefined/],
+    ["F8", Uint8Array.of(1), /tensor "w": expected one of BOOL .* I64, got "F8"/],
+    ["constructor", Uint8Array.of(1), /expected one of/],
+    [undefined as never, Uint8Array.of(1), /expected one of .*got undefined/],
+  ])("refuses %s in %j, which would be other numbers", (dtype, data, message) => {
+    const write = () => encodeSafetensors([["w", { dtype, shape: [1], data } as never]]);
+    expect(write).toThrow(CheckpointError);
+    expect(write).toThrow(message);
   });
 });

@@ -28,15 +28,33 @@ export const looksLikePickle = (start: Uint8Array): boolean =>
   // A header of 0x..0280 bytes begins alike; its ninth byte is "{", which no pickle has there by chance twice.
   (start[0] === 0x80 && (start[1] ?? 0) >= 2 && (start[1] ?? 0) <= 5 && start[PREFIX] !== 0x7b);
 
+const LFS_POINTER = "version https://";
+
+/**
+ * What stands where the file should be, when these are the first bytes of a text. The length of a header has zeros among its 8 bytes: no text
+ * has.
+ */
+const textOf = (start: Uint8Array): string | undefined => {
+  const bytes = start.subarray(0, LFS_POINTER.length);
+  const printable = bytes.every((byte) => (byte >= 0x20 && byte < 0x7f) || (byte >= 0x09 && byte <= 0x0d));
+  if (!printable || bytes.length < PREFIX) return undefined;
+  const text = new TextDecoder().decode(bytes);
+  if (text === LFS_POINTER) return "this is a Git LFS pointer: fetch the file that it stands for (git lfs pull)";
+  const page = text.trimStart().startsWith("<") ? " of a web page" : "";
+  return `this looks like text${page}, which begins with ${JSON.stringify(text)}: was the download refused?`;
+};
+
 /**
  * Length of the JSON header in bytes, from the first bytes of a file (9 are needed).
  *
- * @throws CheckpointError `pickle`, `too-short`, `header-too-large`, `header-length`, `not-json`.
+ * @throws CheckpointError `pickle`, `text`, `too-short`, `header-too-large`, `header-length`, `not-json`.
  */
 export const headerLength = (start: Uint8Array, fileBytes: number, options: SafetensorsReadOptions = {}): number => {
   const fail = failIn(options.file ?? "safetensors");
   const cap = options.maxHeaderBytes ?? DEFAULT_MAX_HEADER;
   if (looksLikePickle(start)) throw fail("pickle", PICKLE_HINT);
+  const text = textOf(start);
+  if (text !== undefined) throw fail("text", `expected a safetensors file, but ${text}`);
   if (fileBytes < PREFIX + 2 || start.byteLength < PREFIX + 1) {
     throw fail("too-short", `expected at least ${PREFIX + 2} bytes, got ${fileBytes}`);
   }

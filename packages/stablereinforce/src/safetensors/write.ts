@@ -1,6 +1,6 @@
 /** Lays out and writes safetensors. Byte for byte what the reference writer produces from the same tensors. */
 import { CheckpointError } from "../errors.ts";
-import { bytesOf, bytesOfArray, bytesPerElement, elementsOf, SAFETENSORS_DTYPES } from "./dtype.ts";
+import { arrayOf, bytesOf, bytesOfArray, elementsOf, isSafetensorsDtype, SAFETENSORS_DTYPES } from "./dtype.ts";
 import { parseHeader } from "./header.ts";
 import type { SafetensorsDtype, SafetensorsEntry, SafetensorsTensor } from "./types.ts";
 
@@ -49,10 +49,19 @@ const headBytes = (
   return head;
 };
 
+const checkDtype = (file: string, tensor: string, dtype: unknown): void => {
+  if (isSafetensorsDtype(dtype)) return;
+  const got = typeof dtype === "string" ? JSON.stringify(dtype) : String(dtype);
+  throw new CheckpointError(
+    { file, problem: "bad-dtype", tensor },
+    `expected one of ${SAFETENSORS_DTYPES.join(" ")}, got ${got}`,
+  );
+};
+
 /**
  * Lays a file out: widest dtypes first, then by name, so that every tensor is aligned to its element width.
  *
- * @throws CheckpointError `bad-name`, `bad-shape` on what the reader would refuse.
+ * @throws CheckpointError `bad-name`, `bad-dtype`, `bad-shape` on what the reader would refuse.
  */
 export const layoutSafetensors = (
   specs: Iterable<readonly [string, SafetensorsSpec]>,
@@ -65,6 +74,7 @@ export const layoutSafetensors = (
   const sorted = [...specs].sort(([a, x], [b, y]) => rank(y.dtype) - rank(x.dtype) || byteOrder(a, b));
   let at = 0;
   const order = sorted.map(([name, { dtype, shape }]) => {
+    checkDtype(file, name, dtype);
     const bytes = bytesOf(dtype, shape);
     if (bytes === null)
       throw new CheckpointError({ file, problem: "bad-shape", tensor: name }, "expected counted sizes");
@@ -78,23 +88,31 @@ export const layoutSafetensors = (
   return { head, order, fileBytes: head.byteLength + at };
 };
 
-/** The bytes of a tensor for its place in a layout. Throws `shape-mismatch` when the array's length is wrong. */
+/**
+ * The bytes of a tensor for its place in a layout. An array of another class would be written as other numbers.
+ * @throws CheckpointError `shape-mismatch` when the array's length or the tensor's dtype is wrong, `bad-dtype` when its class is
+ */
 export const tensorBytes = (file: string, entry: SafetensorsEntry, tensor: SafetensorsTensor): Uint8Array => {
+  const { dtype, data } = tensor;
   const elements = elementsOf(entry.shape);
-  const fits = tensor.dtype === entry.dtype && tensor.data.BYTES_PER_ELEMENT === bytesPerElement(entry.dtype);
-  if (!fits || tensor.data.length !== elements) {
-    throw new CheckpointError(
-      { file, problem: "shape-mismatch", tensor: entry.name },
-      `expected ${elements} elements of ${entry.dtype}, got ${tensor.data.length} of ${tensor.dtype}`,
-    );
+  const fail = (problem: "bad-dtype" | "shape-mismatch", text: string): CheckpointError =>
+    new CheckpointError({ file, problem, tensor: entry.name }, text);
+  const wanted = arrayOf(entry.dtype);
+  if (dtype === entry.dtype && !(data instanceof wanted)) {
+    const got = (data as object | null | undefined)?.constructor.name ?? String(data);
+    throw fail("bad-dtype", `expected ${entry.dtype} in ${wanted.name}, got ${got}`);
   }
-  return bytesOfArray(tensor.data);
+  if (dtype !== entry.dtype || data.length !== elements) {
+    const text = `expected ${elements} elements of ${entry.dtype}, got ${data.length} of ${dtype}`;
+    throw fail("shape-mismatch", text);
+  }
+  return bytesOfArray(data);
 };
 
 /**
  * Encodes tensors into one file's bytes.
  *
- * @throws CheckpointError `bad-name`, `bad-shape`, `shape-mismatch`, `duplicate-key`.
+ * @throws CheckpointError `bad-name`, `bad-dtype`, `bad-shape`, `shape-mismatch`, `duplicate-key`.
  */
 export const encodeSafetensors = (
   tensors: Iterable<readonly [string, SafetensorsTensor]>,
