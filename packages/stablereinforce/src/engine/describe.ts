@@ -1,5 +1,6 @@
 /** What this machine can run, and the command that would unlock a better runtime. `r1reward doctor` prints it. */
 import { startRuntime } from "./engine.ts";
+import { isEngineError } from "./errors.ts";
 import { engine, setBackend } from "@tensorflow/tfjs-core";
 import { messageOf } from "@r1reward/core";
 import type { Provider } from "./runtime/ort.ts";
@@ -15,6 +16,8 @@ export interface RuntimeReport {
   readonly compiles: boolean;
   /** Why it does not work, and which command would change that; null when it works. */
   readonly problem: string | null;
+  /** The command that would bring what is not there, where there is one. */
+  readonly command: string | null;
   /** Milliseconds to start, or to find out that it does not. */
   readonly milliseconds: number;
 }
@@ -42,9 +45,10 @@ const tryOne = async (
   const common = { runtime, provider, compiles };
   try {
     await startRuntime(runtime, { ...options, provider });
-    return { ...common, works: true, problem: null, milliseconds: performance.now() - started };
+    return { ...common, works: true, problem: null, command: null, milliseconds: performance.now() - started };
   } catch (error) {
-    return { ...common, works: false, problem: messageOf(error), milliseconds: performance.now() - started };
+    const command = isEngineError(error) ? (error.command ?? null) : null;
+    return { ...common, works: false, problem: messageOf(error), command, milliseconds: performance.now() - started };
   }
 };
 

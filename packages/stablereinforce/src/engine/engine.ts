@@ -4,9 +4,11 @@ import type { Driver } from "./driver.ts";
 import { EngineError, isEngineError } from "./errors.ts";
 import { frozenIn, loadFrozen } from "./frozen.ts";
 import { toProgram, openSession } from "./runtime/session.ts";
-import { cudaLibrary, inNode, loadOnnxNode, loadOnnxWeb, noProvider } from "./runtime/load.ts";
+import { checkOptions } from "./options.ts";
+import { cudaLibrary, inNode, loadOnnxNode, loadOnnxWeb } from "./runtime/load.ts";
 import { ortDriver } from "./runtime/ort-driver.ts";
 import { ortTensor, type OrtRuntime, type Provider } from "./runtime/ort.ts";
+import { noProvider } from "./runtime/providers.ts";
 import { loadEager } from "./runtime/tfjs.ts";
 import { contents, hostTensor, isEngineTensor, type EngineTensor } from "./tensor.ts";
 import { recorder } from "./trace/recorder.ts";
@@ -137,9 +139,11 @@ const disposer =
 /**
  * Picks the best runtime that works, or the one asked for. Natively compiled before wasm before eager; the eager native ones
  * (`tfjs-node`, `tfjs-node-gpu`) only by name.
- * @throws EngineError `no-runtime` or `no-provider`, saying what is missing and which command brings it
+ * @throws ConfigError naming an option that cannot be; EngineError `no-runtime` or `no-provider`, saying what is missing and which command
+ *   brings it
  */
 export const createEngine = async (options: EngineOptions = {}): Promise<Engine> => {
+  checkOptions(options);
   const asked = options.runtime ?? "auto";
   const { name, started, why } =
     asked === "auto"

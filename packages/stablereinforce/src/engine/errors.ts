@@ -31,6 +31,8 @@ export interface EngineErrorData {
   readonly site?: string | undefined;
   /** The file concerned. */
   readonly file?: string | undefined;
+  /** The command that would bring what is not there. */
+  readonly command?: string | undefined;
 }
 
 /** A graph that cannot be traced, compiled or run, or a runtime that is not there. */
@@ -42,6 +44,7 @@ export class EngineError extends R1Error {
   readonly op: string | undefined;
   readonly site: string | undefined;
   readonly file: string | undefined;
+  readonly command: string | undefined;
 
   constructor(message: string, data: EngineErrorData, options?: { cause?: unknown }) {
     const op = data.op === undefined ? "" : `${data.op}: `;
@@ -52,6 +55,7 @@ export class EngineError extends R1Error {
     this.op = data.op;
     this.site = data.site;
     this.file = data.file;
+    this.command = data.command;
   }
 }
 

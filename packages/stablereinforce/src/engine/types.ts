@@ -80,7 +80,7 @@ export interface EngineOptions {
    * weights, sums and everything else stay float32. For GPU providers: on `cpu` ONNX Runtime widens factors again. `bfloat16` needs `cuda`.
    */
   readonly precision?: Precision | undefined;
-  /** Threads of one run; cores by default. Sampling in several workers wants 1 each. */
+  /** Threads of one run, from 1 to 1024; cores by default. Sampling in several workers wants 1 each. */
   readonly threads?: number | undefined;
   /**
    * Do idle threads of `onnx-node` wait by spinning? False by default: where other programs share the cores, spinning made steps
@@ -116,7 +116,8 @@ export interface Engine extends AsyncDisposable {
   /**
    * A tensor of a weights file as an argument for compiled functions: numbers that never change, F32, F16 or BF16. On `onnx-node` they
    * stay in the file and graphs map it (16-bit numbers are widened to float32 once per graph); elsewhere they are loaded into
-   * memory. The file must not change while the engine lives. Values are not searched for NaN: open the source with `finite`, or read once.
+   * memory. The file must not change while the engine lives. Numbers that stay in their file are not looked at here, even of a source that
+   * was opened with `finite`: it looks when `source.read(name)` is called, and `mapQwenFolder` looks at every tensor, some rows at a time.
    * @throws EngineError `dtype`; CheckpointError `missing-tensor`
    */
   readonly frozen: (source: FrozenSource, name: string) => Promise<EngineTensor>;

@@ -7,6 +7,7 @@ import type * as util from "node:util";
 import { EngineError, type EngineErrorReason } from "../errors.ts";
 import type { Precision } from "../onnx/precision.ts";
 import type { OrtModule, OrtRuntime, Provider } from "./ort.ts";
+import { CUDA_COMMAND, noProvider } from "./providers.ts";
 
 /** Threads and provider asked for. */
 export interface OrtOptions {
@@ -72,33 +73,13 @@ export const importOptional = async (name: string, command: string): Promise<unk
     const missing = /ERR_MODULE_NOT_FOUND|Cannot find (package|module)|Could not resolve/.test(describe(cause));
     const reason: EngineErrorReason = "no-runtime";
     const problem = missing ? `${name} is not installed: ${command}` : `${name} does not load: ${String(cause)}`;
-    throw new EngineError(problem, { reason }, { cause });
+    throw new EngineError(problem, { reason, command: missing ? command : undefined }, { cause });
   }
 };
 
 const asOrt = (module: unknown): OrtModule => {
   const outer = module as OrtModule & { default?: OrtModule };
   return (outer.InferenceSession as unknown) === undefined && outer.default !== undefined ? outer.default : outer;
-};
-
-const UNLOCK: Readonly<Record<Exclude<Provider, "cpu">, string>> = {
-  cuda:
-    "it needs Linux or Windows on x64, an NVIDIA driver, CUDA 12 and cuDNN 9, and the provider's libraries: " +
-    "npm install onnxruntime-node --onnxruntime-node-install=cuda12",
-  webgpu: "onnxruntime-node bundles it on linux-x64, win32 and darwin; browsers need navigator.gpu",
-  dml: "DirectML is Windows only",
-  coreml: "CoreML is macOS only",
-};
-
-/** An execution provider that is not there, and what would bring it. */
-export const noProvider = (provider: Provider, where: string, cause?: unknown): EngineError => {
-  const why = cause instanceof Error ? ` (${cause.message})` : "";
-  const unlock = provider === "cpu" ? "" : `: ${UNLOCK[provider]}`;
-  return new EngineError(
-    `provider ${provider} is not available in ${where}${unlock}${why}`,
-    { reason: "no-provider" },
-    { cause },
-  );
 };
 
 /**
@@ -124,7 +105,7 @@ export const cudaLibrary = (): { present: boolean; file: string } => {
 
 const checkCuda = (where: string): void => {
   const { present, file } = cudaLibrary();
-  if (!present) throw noProvider("cuda", where, new Error(`${file} is missing`));
+  if (!present) throw noProvider("cuda", where, new Error(`${file} is missing`), CUDA_COMMAND);
 };
 
 /** onnxruntime-node. */
