@@ -238,6 +238,23 @@ describe("doctor", () => {
     });
   });
 
+  it("says which runtime the engine would choose and why, and the command for a better one", async () => {
+    const run = await r1reward(["doctor", "--json", "--cache", join(folder, "cache")]);
+    const findings = JSON.parse(run.stdout) as { check: string; state: string; detail: string; hint?: string }[];
+    const find = (check: string) => findings.find((one) => one.check === check);
+    const auto = find("engine auto");
+    expect(auto).toMatchObject({
+      state: "ok",
+      detail: expect.stringMatching(/^onnx-\w+\/\w+: compiled graphs/) as string,
+    });
+    const chosen = auto?.detail.split(":")[0] ?? "";
+    expect(find(`engine ${chosen}`)).toMatchObject({ state: "ok" });
+    const cuda = find("engine onnx-node/cuda");
+    const offered = cuda?.state === "skip" && /npm install/.test(cuda.detail);
+    if (offered && chosen === "onnx-node/cpu")
+      expect(auto?.hint).toMatch(/onnx-node\/cuda.*NVIDIA.*: npm install .*cuda12$/);
+  });
+
   it("says when the cache folder cannot be used", async () => {
     await writeFile(join(folder, "file"), "");
     const run = await r1reward(["doctor", "--cache", join(folder, "file", "cache")]);

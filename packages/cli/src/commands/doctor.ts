@@ -3,6 +3,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, openaiCompatible } from "@r1reward/core";
 import { resizerVersion } from "@r1reward/core/node";
+import type { RuntimeReport } from "@r1reward/stablereinforce";
 import { Command } from "commander";
 import pc from "picocolors";
 import { EXIT } from "../exit-codes.ts";
@@ -63,7 +64,26 @@ const checkCache = async (folder: string): Promise<Finding> => {
 /** Without what a native library adds in brackets: the sentence before says what helps. */
 const short = (problem: string): string => problem.split(/ \((?=loading|\/)|\n/)[0] ?? "";
 
-/** The engine's runtimes, in the order in which it would pick them. Absent ones are nothing bad: one that works is enough. */
+/** What a provider that would be taken before others needs besides its command. */
+const WITH: Readonly<Record<string, string>> = { cuda: " (with an NVIDIA GPU, CUDA 12 and cuDNN 9)" };
+
+/** What `auto` takes, why, and the first thing that it would have taken before, had its command been run. */
+const checkAuto = async (reports: readonly RuntimeReport[]): Promise<Finding> => {
+  const { createEngine } = await import("@r1reward/stablereinforce");
+  await using engine = await createEngine();
+  const { runtime, provider, why } = engine;
+  const chosen = reports.findIndex((one) => one.runtime === runtime && one.provider === provider);
+  const known = reports
+    .slice(0, Math.max(0, chosen))
+    .filter((one) => one.provider === "cpu" || one.provider === "cuda");
+  const better = known.find((one) => one.command !== null);
+  const finding: Finding = { check: "engine auto", state: "ok", detail: `${runtime}/${provider}: ${short(why)}` };
+  if (better === undefined) return finding;
+  const { command, provider: by } = better;
+  return { ...finding, hint: `${better.runtime}/${by} would be faster${WITH[by] ?? ""}: ${String(command)}` };
+};
+
+/** The engine's runtimes, best first, and which one it would pick. Absent ones are nothing bad: one that works is enough. */
 const checkEngine = async (): Promise<readonly Finding[]> => {
   const { describeRuntimes } = await import("@r1reward/stablereinforce"); // only this command needs it
   const reports = await describeRuntimes();
@@ -72,12 +92,10 @@ const checkEngine = async (): Promise<readonly Finding[]> => {
     if (works) return { check, state: "ok", detail: compiles ? "compiled" : "eager" };
     return { check, state: "skip", detail: short(problem ?? "does not work") };
   });
-  return reports.some(({ works }) => works)
-    ? findings
-    : [
-        ...findings,
-        { check: "engine", state: "fail", detail: "no runtime works", hint: "npm install onnxruntime-web" },
-      ];
+  const last: Finding = reports.some(({ works }) => works)
+    ? await checkAuto(reports)
+    : { check: "engine", state: "fail", detail: "no runtime works", hint: "npm install onnxruntime-web" };
+  return [...findings, last];
 };
 
 /** Names a dialect with its version. */
