@@ -57,6 +57,10 @@ it.each([
   expect(runtimeError("running graph f", new Error(text)).reason).toBe("out-of-memory");
 });
 
+it("what only sounds like it is not", () => {
+  expect(runtimeError("running graph f", new Error("no room for node 'bloom'")).reason).toBe("runtime");
+});
+
 it("a fused node is named after its kernel", () => {
   const text =
     "Non-zero status code while running FusedMatMul node. Name:'BatchMatMul_1/MatmulTransposeFusion/' Status: x";

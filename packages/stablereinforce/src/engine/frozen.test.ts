@@ -146,6 +146,17 @@ describe("in their file", () => {
     await expect(engine.compile(double)(w, v)).rejects.toMatchObject({ reason: "disposed" });
   });
 
+  it("results that are written in place are right too", async () => {
+    const w = await engine.frozen(file, "in.BF16"); // [24, 16]
+    const state = engine.tensor(new Float32Array(2 ** 15).fill(2), [2048, 16]);
+    const f = engine.compile((s: tf.Tensor, m: tf.Tensor) => tf.add(s, tf.sum(m, 0)), { donate: [0] });
+    const sums = Array.from({ length: 16 }, (_, i) => i);
+    const { data } = await engine.read(w);
+    const want = sums.map((i) => 2 + Array.from(data).reduce((sum, x, at) => (at % 16 === i ? sum + 2 * x : sum), 0));
+    const out = await engine.read(await f(await f(state, w), w));
+    want.forEach((x, i) => expect(out.data[i]).toBeCloseTo(x, 4));
+  });
+
   it("numbers at odd places are loaded instead", async () => {
     const odd = { ...file, locate: (name: string) => ({ ...file.locate(name), offset: file.locate(name).offset + 1 }) };
     expect(externalOf(cellOf(await engine.frozen(odd, "in.F32")).value)).toBeUndefined();

@@ -109,8 +109,9 @@ export interface Engine extends AsyncDisposable {
    */
   readonly compile: <F extends (...args: never[]) => unknown>(fn: F, options?: CompileOptions) => Compiled<F>;
   /**
-   * Puts data on the engine; a plain number makes a float32 scalar. Typed arrays are taken over, not copied.
-   * @throws EngineError `shape`, `dtype` (BigInt64Array is refused)
+   * Puts data on the engine; a plain number makes a float32 scalar. Typed arrays are taken over, not copied: several tensors may be made over
+   * one, but whoever keeps the array may find results in it once all of them were donated.
+   * @throws EngineError `shape`, `dtype` (BigInt64Array is refused, and numbers that the dtype cannot hold)
    */
   readonly tensor: (data: Numbers, shape?: readonly number[], dtype?: DType) => EngineTensor;
   /**

@@ -36,7 +36,7 @@ export const ortTensor = (
 ): Tensor => new runtime.ort.Tensor(spec.dtype as "float32", data as Float32Array, spec.shape);
 
 const MEMORY =
-  /bad.?alloc|failed to allocate|out of memory|allocation failed|memory access out of bounds|OOM|invalid typed array length|tensor shape is too large/i;
+  /bad.?alloc|failed to allocate|out of memory|allocation failed|memory access out of bounds|\bOOM\b|invalid typed array length|tensor shape is too large/i;
 
 const gigabytes = (text: string): string => {
   const asked = /(?:buffer of size|typed array length:?) (\d+)/i.exec(text)?.[1];
