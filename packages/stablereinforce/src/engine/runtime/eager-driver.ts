@@ -57,12 +57,16 @@ const eagerly = (
   const box = { result: { list: [] } as Template };
   const run = (inputs: readonly unknown[]): readonly Made[] => {
     onBackend(backend);
+    const frames = Error.stackTraceLimit;
     try {
+      Error.stackTraceLimit = 50; // the operation and the caller's line lie below TensorFlow.js's frames
       const { outs, template } = callEagerly(fn, call, inputs as Tensor[]);
       box.result = template;
       return outs.map((value) => ({ value, spec: { shape: value.shape, dtype: value.dtype as DType } }));
     } catch (error) {
       throw eagerError(`running ${name} on ${backend}`, backend, error);
+    } finally {
+      Error.stackTraceLimit = frames;
     }
   };
   return {

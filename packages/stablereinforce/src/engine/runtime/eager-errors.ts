@@ -7,7 +7,7 @@ const UNKNOWN_KERNEL = /[Kk]ernel '([^']+)' not registered|registered kernel '([
 
 const THEIRS = /@tensorflow[\\/]|tfjs-core|tf-core|tfjs-backend/;
 /** Where a bundler has put everything into one file, the names remain that operations are called by. No user's function runs inside of one. */
-const OPERATION = /\bat (?:Object\.)?\w+__op\b/;
+const OPERATION = /\bat (?:\w+\.)?\w+__op\b/;
 const NOWHERE = /<anonymous>\)?$|node:internal|wasm:\/\/|wasm-function/;
 
 /** A user's function throws from a frame of its own; TensorFlow.js from one of its files, its wasm, or an array that it makes. */
@@ -15,6 +15,10 @@ const fromTensorFlow = ({ stack = "" }: Error): boolean => {
   const first = stack.split("\n").find((line) => /^\s+at /.test(line) && !NOWHERE.test(line)) ?? "";
   return THEIRS.test(first) || OPERATION.test(stack);
 };
+
+/** What the user called: operations are named in their frames, the outermost last. */
+const operationOf = ({ stack = "" }: Error): string | undefined =>
+  [...stack.matchAll(/\bat (?:\w+\.)?(\w+)__op\b/g)].at(-1)?.[1];
 
 const reasonOf = ({ name, message }: Error): EngineErrorReason => {
   if (/^(?:Type|Range|Runtime)Error$/.test(name)) return "runtime";
@@ -26,12 +30,14 @@ const reasonOf = ({ name, message }: Error): EngineErrorReason => {
 export const eagerError = (where: string, backend: string, error: unknown): unknown => {
   if (!(error instanceof Error) || isR1Error(error) || !fromTensorFlow(error)) return error;
   const site = callSite(error.stack);
-  if (isMemory(error)) return outOfMemory(where, error);
+  const operation = operationOf(error);
+  if (isMemory(error)) return outOfMemory(where, error, operation);
   const kernel = UNKNOWN_KERNEL.exec(error.message);
   if (kernel !== null) {
     const op = kernel[1] ?? kernel[2] ?? kernel[3];
     const problem = `${where}: TensorFlow.js has no kernel for it on its backend ${backend}: use other ops, or another runtime`;
     return new EngineError(problem, { reason: "no-kernel", op, site }, { cause: error });
   }
-  return new EngineError(`${where}: ${messageOf(error)}`, { reason: reasonOf(error), site }, { cause: error });
+  const data = { reason: reasonOf(error), op: operation, site };
+  return new EngineError(`${where}: ${messageOf(error)}`, data, { cause: error });
 };
