@@ -14,9 +14,17 @@ if (!existsSync(`${cache}/app/node_modules/@tensorflow/tfjs-node/lib`)) {
 /** What TensorFlow's own kernels, or tfjs-node's calls of them, do otherwise, and why. Each must still fail. */
 const GAPS = {
   "SearchSorted: left": "tfjs-node registers no SearchSorted kernel",
-  "refuses BatchMatMul inner sizes": "it is refused, but TensorFlow's message does not name the op as ours does",
   "refuses Add shapes": "it is refused, but TensorFlow's message does not say broadcast",
-  "refuses Slice past the end": "it is refused, but TensorFlow's message does not name the op",
+  "SearchSorted: float32 in int32": "tfjs-node registers no SearchSorted kernel",
+  "Mod: int32 by 0 and −1": "TensorFlow refuses to divide integers by 0",
+  "Mod: int32 by one number": "TensorFlow refuses to divide integers by 0",
+  "FloorDiv: int32 by 0 and −1": "TensorFlow refuses to divide integers by 0",
+  "IsNan: int32": "TensorFlow has it for floats alone",
+  "IsInf: int32": "TensorFlow has it for floats alone",
+  "IsFinite: bool": "TensorFlow has it for floats alone",
+  "LeakyRelu: int32 is float32": "TensorFlow has it for floats alone",
+  "Select: int32 and float32": "TensorFlow's two sides must have one dtype",
+  "refuses OneHot of 2^40 classes": "tfjs-node hands the depth over in 32 bits: 2^40 becomes 0, and the result is empty",
 };
 
 // The bundle lies beside the binding, so that it and this package share one copy of TensorFlow.js.
