@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// What reading a model costs: readQwenFolder (headers, shapes, NaN scan, conversion to float32) against reading the same bytes and
-// doing nothing with them. Files are in the page cache; every measurement is a process of its own; medians over rounds.
+// What opening a model costs: readQwenFolder (headers, shapes, NaN scan, conversion to float32), and mapQwenFolder, which checks the same and
+// leaves the numbers in their files, against reading the same bytes and doing nothing with them. Files are in the page cache; every measurement is a process of its own; medians over rounds.
 //
 //   npm run bench:load -- [--quick] [--json] [--gigabytes 1] [--rounds 5] [--folder DIR]
 //
@@ -11,8 +11,13 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { parseQwenConfig, qwenParameterShapes, qwenSize } from "../packages/stablereinforce/dist/index.js";
-import { readQwenFolder, writeQwenFolder } from "../packages/stablereinforce/dist/node/index.js";
+import {
+  createEngine,
+  parseQwenConfig,
+  qwenParameterShapes,
+  qwenSize,
+} from "../packages/stablereinforce/dist/index.js";
+import { mapQwenFolder, readQwenFolder, writeQwenFolder } from "../packages/stablereinforce/dist/node/index.js";
 
 const { values: flags } = parseArgs({
   options: {
@@ -92,9 +97,11 @@ const plain = (folder) => {
 };
 
 if (flags.child !== undefined) {
+  const engine = flags.child === "mapped" ? await createEngine() : undefined; // which is there before a model is opened
   const started = performance.now();
   const used = process.cpuUsage();
   if (flags.child === "plain") plain(flags.folder);
+  else if (flags.child === "mapped") await mapQwenFolder(flags.folder, { engine });
   else await readQwenFolder(flags.folder);
   const ms = performance.now() - started;
   const { user, system } = process.cpuUsage(used);
@@ -124,25 +131,27 @@ try {
     const bytes = qwenSize(config).total * width;
     measure("plain", folder);
     const [times, cpuTimes] = [
-      { plain: [], folder: [] },
-      { plain: [], folder: [] },
+      { plain: [], folder: [], mapped: [] },
+      { plain: [], folder: [], mapped: [] },
     ];
     let rss = 0;
     for (let round = 0; round < rounds; round++) {
-      for (const child of ["plain", "folder"]) {
+      for (const child of ["plain", "folder", "mapped"]) {
         const { ms, cpuMs, rss: used } = measure(child, folder);
         times[child].push(ms);
         cpuTimes[child].push(cpuMs);
         if (child === "folder") rss = Math.max(rss, used);
       }
     }
-    const [plainMs, folderMs] = [median(times.plain), median(times.folder)];
+    const [plainMs, folderMs, mappedMs] = [times.plain, times.folder, times.mapped].map(median);
     results.push({
       dtype,
       bytes,
       plainMs,
       folderMs,
+      mappedMs,
       ratio: folderMs / plainMs,
+      mappedRatio: mappedMs / plainMs,
       plainCpuMs: median(cpuTimes.plain),
       folderCpuMs: median(cpuTimes.folder),
       gigabytesPerSecond: bytes / folderMs / 1e6,
@@ -155,10 +164,10 @@ try {
 }
 if (flags.json) console.log(JSON.stringify({ cpu: cpus()[0]?.model, node: process.version, rounds, results }, null, 2));
 else {
-  for (const { dtype, bytes, plainMs, folderMs, ratio, rss } of results) {
+  for (const { dtype, bytes, plainMs, folderMs, mappedMs, ratio, mappedRatio, rss } of results) {
     const gb = (x) => `${(x / 1e9).toFixed(2)} GB`;
     console.log(
-      `${dtype.padEnd(4)} ${gb(bytes)}: plain ${plainMs.toFixed(0)} ms, folder ${folderMs.toFixed(0)} ms, ratio ${ratio.toFixed(2)}, peak ${gb(rss)}`,
+      `${dtype.padEnd(4)} ${gb(bytes)}: plain ${plainMs.toFixed(0)} ms, folder ${folderMs.toFixed(0)} ms, ratio ${ratio.toFixed(2)}, peak ${gb(rss)}; mapped ${mappedMs.toFixed(0)} ms, ratio ${mappedRatio.toFixed(2)}`,
     );
   }
 }

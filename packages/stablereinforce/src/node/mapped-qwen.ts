@@ -1,11 +1,10 @@
 /** A Hugging Face folder of Qwen2.5-VL whose weights stay in it: graphs read them where they lie. */
-import { isR1Error, messageOf, throwIfAborted } from "@r1reward/core";
+import { isR1Error, messageOf } from "@r1reward/core";
 import type { EngineTensor, HostTensor } from "../engine/tensor.ts";
 import type { Engine } from "../engine/types.ts";
 import { CheckpointError } from "../errors.ts";
 import type { QwenConfig, QwenParams } from "../qwen/model/types.ts";
-import { assertFinite, type FloatDtype } from "../safetensors/values.ts";
-import type { SafetensorsTensor } from "../safetensors/types.ts";
+import type { FloatDtype } from "../safetensors/values.ts";
 import {
   checkedWeight,
   checkTiedHead,
@@ -13,7 +12,6 @@ import {
   EMBEDDING,
   HEAD,
   inFileOrder,
-  oneAhead,
   openChecked,
   type CheckedFolder,
   type ReadQwenOptions,
@@ -36,32 +34,6 @@ export interface MappedQwenFolder extends AsyncDisposable {
   readonly dtype: FloatDtype;
 }
 
-/** Most bytes of one look at a tensor that stays. */
-const WINDOW = 2 ** 24;
-
-/** Some rows of a tensor. */
-interface Part {
-  readonly stored: string;
-  readonly rows: readonly [from: number, to: number] | undefined;
-}
-
-/** What is read of a tensor at a time: all of it where it goes into memory. */
-function* partsOf({ source }: CheckedFolder, stored: string, whole: boolean): Generator<Part> {
-  const { shape, begin, end } = source.entry(stored);
-  const [count = 1] = shape;
-  if (whole || shape.length === 0 || end - begin <= WINDOW) return yield { stored, rows: undefined };
-  const step = Math.max(1, Math.floor((count * WINDOW) / (end - begin)));
-  for (let from = 0; from < count; from += step) yield { stored, rows: [from, Math.min(count, from + step)] };
-}
-
-type Read = Part & { readonly tensor: SafetensorsTensor };
-
-/** @throws CheckpointError `not-finite`, with the element's place in the whole tensor */
-const checkPart = (path: string, { stored, rows, tensor }: Read): void => {
-  const before = rows === undefined ? 0 : rows[0] * tensor.shape.slice(1).reduce((product, n) => product * n, 1);
-  assertFinite(path, stored, tensor, before);
-};
-
 const place = async (
   folder: CheckedFolder,
   { engine, stays = () => true, signal }: MapQwenOptions,
@@ -70,23 +42,14 @@ const place = async (
   const { source, path, names } = folder;
   const params: Record<string, HostTensor | EngineTensor> = {};
   const nameOf = new Map([...names].map(([name, stored]) => [stored, name]));
-  const staying = (stored: string): boolean => stays(nameOf.get(stored) as string);
-  const parts = inFileOrder(folder).flatMap((stored) => [...partsOf(folder, stored, !staying(stored))]);
-  const read = async (part: Part): Promise<Read> => ({
-    ...part,
-    tensor: await source.read(part.stored, { ...part, signal }),
-  });
-  for await (const part of oneAhead(parts.map((one) => () => read(one)))) {
-    throwIfAborted(signal);
-    const name = nameOf.get(part.stored) as string;
-    if (!stays(name)) params[name] = checkedWeight(path, part.stored, part.tensor);
-    else {
-      checkPart(path, part);
-      if (name in params) continue; // its first rows were looked at before
-      const handle = await engine.frozen(source, part.stored);
+  for (const stored of inFileOrder(folder)) {
+    const name = nameOf.get(stored) as string;
+    if (stays(name)) {
+      await source.check(stored, signal);
+      const handle = await engine.frozen(source, stored);
       handles.push(handle);
       params[name] = handle;
-    }
+    } else params[name] = checkedWeight(path, stored, await source.read(stored, { signal }));
   }
   return params;
 };

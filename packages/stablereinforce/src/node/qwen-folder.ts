@@ -91,7 +91,7 @@ export const inFileOrder = ({ source, names }: CheckedFolder): string[] => {
 };
 
 /** Results of tasks in their order; each begins before the one before it is handed out, so that the disk works meanwhile. */
-export async function* oneAhead<T>(tasks: Iterable<() => Promise<T>>): AsyncGenerator<T> {
+async function* oneAhead<T>(tasks: Iterable<() => Promise<T>>): AsyncGenerator<T> {
   let next: Promise<T> | undefined;
   for (const task of tasks) {
     const current = next;

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CheckpointError } from "../errors.ts";
-import { encodeSafetensors, type SafetensorsTensor } from "../safetensors/index.ts";
+import { encodeSafetensors, fromFloat32, type SafetensorsTensor } from "../safetensors/index.ts";
 import { openSafetensors, openSharded, openWeights, saveSafetensors, streamSafetensors } from "./index.ts";
 
 let folder: string;
@@ -126,6 +126,30 @@ describe("one file", () => {
     }
     expect(newer).toBeGreaterThan(0);
   });
+});
+
+describe("numbers that are looked at and not kept", () => {
+  it.each(["F32", "BF16", "F16", "F64"] as const)(
+    "%s: a NaN is found wherever it is, and named by its place",
+    async (dtype) => {
+      const path = join(folder, "large.safetensors");
+      const size = 700_001; // more than one window, and no whole number of them
+      for (const at of [0, 262_143, 262_144, 524_288, size - 1]) {
+        const values = new Float32Array(size).fill(0.5);
+        values[at] = Number.NaN;
+        await saveSafetensors(path, [["w", fromFloat32(dtype, [size], values)]]);
+        await using file = await openSafetensors(path);
+        const message = expect.stringContaining(`element ${at}`) as string;
+        await expect(file.check("w")).rejects.toMatchObject({ problem: "not-finite", tensor: "w", message });
+      }
+      await saveSafetensors(path, [["w", fromFloat32(dtype, [size], new Float32Array(size).fill(3))]]);
+      await using file = await openSafetensors(path);
+      await file.check("w");
+      const control = new AbortController();
+      control.abort();
+      await expect(file.check("w", control.signal)).rejects.toMatchObject({ code: "R1_ABORTED" });
+    },
+  );
 });
 
 describe("shards", () => {

@@ -4,6 +4,7 @@ import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { CheckpointError } from "../errors.ts";
 import { bytesPerElement, elementsOf } from "../safetensors/dtype.ts";
+import { assertFinite } from "../safetensors/values.ts";
 import { entryOf, tensorFrom } from "../safetensors/format.ts";
 import { headerLength, parseHeader } from "../safetensors/header.ts";
 import type {
@@ -37,6 +38,11 @@ export interface TensorSource extends AsyncDisposable {
   readonly entry: (name: string) => SafetensorsEntry;
   /** Reads one tensor, or rows of it. Throws `CheckpointError`, `AbortError`. */
   readonly read: (name: string, options?: ReadTensorOptions) => Promise<SafetensorsTensor>;
+  /**
+   * Looks at every number of a tensor and keeps none.
+   * @throws CheckpointError `not-finite`, with the element's place; AbortError
+   */
+  readonly check: (name: string, signal?: AbortSignal) => Promise<void>;
   /** Where the bytes lie, so that a runtime can use them in place. */
   readonly locate: (name: string) => TensorLocation;
 }
@@ -49,17 +55,44 @@ export interface SafetensorsFile extends TensorSource {
 const ioError = (file: string, cause: unknown): CheckpointError =>
   new CheckpointError({ file, problem: "io" }, cause instanceof Error ? cause.message : String(cause), { cause });
 
-const readFully = async (handle: FileHandle, position: number, length: number, file: string): Promise<Uint8Array> => {
-  const bytes = new Uint8Array(length);
+const readInto = async (handle: FileHandle, bytes: Uint8Array, position: number, file: string): Promise<Uint8Array> => {
   let at = 0;
-  while (at < length) {
-    const { bytesRead } = await handle.read(bytes, at, Math.min(2 ** 30, length - at), position + at);
+  while (at < bytes.length) {
+    const { bytesRead } = await handle.read(bytes, at, Math.min(2 ** 30, bytes.length - at), position + at);
     if (bytesRead === 0) {
-      throw new CheckpointError({ file, problem: "length-mismatch" }, `expected ${length - at} more bytes`);
+      throw new CheckpointError({ file, problem: "length-mismatch" }, `expected ${bytes.length - at} more bytes`);
     }
     at += bytesRead;
   }
   return bytes;
+};
+
+const readFully = (handle: FileHandle, position: number, length: number, file: string): Promise<Uint8Array> =>
+  readInto(handle, new Uint8Array(length), position, file);
+
+/** Most bytes that are looked at together: few enough for the processor's cache. A multiple of every dtype's width. */
+const WINDOW = 2 ** 20;
+
+/** Reads a tensor through two windows: one is filled while the other is looked at. */
+const checkNumbers = async (
+  handle: FileHandle,
+  { entry, from, file }: { readonly entry: SafetensorsEntry; readonly from: number; readonly file: string },
+  signal: AbortSignal | undefined,
+): Promise<void> => {
+  const size = entry.end - entry.begin;
+  const windows = [0, 1].map(() => new Uint8Array(Math.min(WINDOW, size)));
+  const read = (at: number): Promise<Uint8Array> => {
+    const window = windows[(at / WINDOW) % 2] as Uint8Array;
+    return readInto(handle, window.subarray(0, Math.min(WINDOW, size - at)), from + at, file);
+  };
+  let next = read(0);
+  for (let at = 0; at < size; at += WINDOW) {
+    throwIfAborted(signal);
+    const bytes = await next;
+    if (at + WINDOW < size) next = read(at + WINDOW);
+    next.catch(() => undefined); // awaited in the next round, if there is one
+    assertFinite(file, entry.name, tensorFrom(entry, bytes), at / bytesPerElement(entry.dtype));
+  }
 };
 
 const readHeader = async (handle: FileHandle, options: SafetensorsReadOptions & { file: string }) => {
@@ -115,6 +148,11 @@ export const openSafetensors = async (path: string, options: SafetensorsReadOpti
       const part = rows === undefined ? whole : rowsOf(whole, rows, strict.file);
       const bytes = await readFully(handle, header.dataStart + part.begin, part.end - part.begin, strict.file);
       return tensorFrom(part, bytes, strict);
+    },
+    check: async (name, signal) => {
+      throwIfAborted(signal);
+      const whole = entry(name);
+      await checkNumbers(handle, { entry: whole, from: header.dataStart + whole.begin, file: strict.file }, signal);
     },
     [Symbol.asyncDispose]: () => handle.close(),
   };

@@ -129,6 +129,7 @@ export const openSharded = async (index: string, options: OpenCheckpointOptions 
     names: [...parsed.shardOf.keys()],
     entry: (name) => holder(name).entry(name),
     read: async (name, how) => holder(name).read(name, how),
+    check: async (name, signal) => holder(name).check(name, signal),
     locate: (name) => holder(name).locate(name),
     [Symbol.asyncDispose]: () => closeAll(shards),
   };
