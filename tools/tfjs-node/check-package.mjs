@@ -24,7 +24,8 @@ const GAPS = {
   "IsFinite: bool": "TensorFlow has it for floats alone",
   "LeakyRelu: int32 is float32": "TensorFlow has it for floats alone",
   "Select: int32 and float32": "TensorFlow's two sides must have one dtype",
-  "refuses OneHot of 2^40 classes": "tfjs-node hands the depth over in 32 bits: 2^40 becomes 0, and the result is empty",
+  "refuses OneHot of 2^40 classes":
+    "tfjs-node hands the depth over in 32 bits: 2^40 becomes 0, and the result is empty",
 };
 
 // The bundle lies beside the binding, so that it and this package share one copy of TensorFlow.js.

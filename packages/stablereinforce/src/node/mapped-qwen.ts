@@ -6,13 +6,14 @@ import { CheckpointError } from "../errors.ts";
 import type { QwenConfig, QwenParams } from "../qwen/model/types.ts";
 import type { FloatDtype } from "../safetensors/values.ts";
 import {
-  checkedWeight,
   checkTiedHead,
   dtypeOf,
   EMBEDDING,
   HEAD,
   inFileOrder,
+  numbersOf,
   openChecked,
+  weightReader,
   type CheckedFolder,
   type ReadQwenOptions,
 } from "./qwen-folder.ts";
@@ -39,33 +40,43 @@ const place = async (
   { engine, stays = () => true, signal }: MapQwenOptions,
   handles: EngineTensor[],
 ): Promise<QwenParams<HostTensor | EngineTensor>> => {
-  const { source, path, names } = folder;
+  const { source, names } = folder;
   const params: Record<string, HostTensor | EngineTensor> = {};
   const nameOf = new Map([...names].map(([name, stored]) => [stored, name]));
-  for (const stored of inFileOrder(folder)) {
+  const staying = (stored: string): boolean => stays(nameOf.get(stored) as string);
+  const all = inFileOrder(folder);
+  const read = weightReader(
+    folder,
+    numbersOf(
+      source,
+      all.filter((one) => !staying(one)),
+    ),
+    signal,
+  );
+  for (const stored of all) {
     const name = nameOf.get(stored) as string;
-    if (stays(name)) {
+    if (staying(stored)) {
       await source.check(stored, signal);
       const handle = await engine.frozen(source, stored);
       handles.push(handle);
       params[name] = handle;
-    } else params[name] = checkedWeight(path, stored, await source.read(stored, { signal }));
+    } else params[name] = await read(stored);
   }
   return params;
 };
 
 /** Leaves out a head that is the embedding. @throws CheckpointError `bad-name` when it is another one */
 const withoutTiedHead = async (
-  { source, names, config, path }: CheckedFolder,
+  folder: CheckedFolder,
   params: QwenParams<HostTensor | EngineTensor>,
 ): Promise<QwenParams<HostTensor | EngineTensor>> => {
+  const { source, names, config, path } = folder;
   const { [HEAD]: head, ...rest } = params;
   if (head === undefined || !config.text.tiedEmbeddings) return params;
-  const read = async (name: string): Promise<HostTensor> => {
-    const stored = names.get(name) as string;
-    return checkedWeight(path, stored, await source.read(stored));
-  };
-  checkTiedHead(await read(HEAD), await read(EMBEDDING), path);
+  const both = [HEAD, EMBEDDING].map((name) => names.get(name) as string);
+  const read = weightReader(folder, numbersOf(source, both), undefined);
+  const [again, embedding] = [await read(both[0] as string), await read(both[1] as string)];
+  checkTiedHead(again, embedding, path);
   return rest;
 };
 

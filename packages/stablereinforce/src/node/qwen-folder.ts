@@ -8,8 +8,7 @@ import { parseQwenConfig } from "../qwen/model/config.ts";
 import { diskName } from "../qwen/model/names.ts";
 import { qwenParameterShapes } from "../qwen/model/shapes.ts";
 import type { QwenConfig, QwenParams } from "../qwen/model/types.ts";
-import type { SafetensorsTensor } from "../safetensors/types.ts";
-import { assertFinite, toFloat32, type FloatDtype } from "../safetensors/values.ts";
+import type { FloatDtype } from "../safetensors/values.ts";
 import { readJson } from "./read-json.ts";
 import type { TensorSource } from "./safetensors-file.ts";
 import { openWeights, type OpenCheckpointOptions } from "./sharded.ts";
@@ -90,36 +89,42 @@ export const inFileOrder = ({ source, names }: CheckedFolder): string[] => {
   });
 };
 
-/** Results of tasks in their order; each begins before the one before it is handed out, so that the disk works meanwhile. */
-async function* oneAhead<T>(tasks: Iterable<() => Promise<T>>): AsyncGenerator<T> {
-  let next: Promise<T> | undefined;
-  for (const task of tasks) {
-    const current = next;
-    if (current !== undefined) await current;
-    next = task();
-    next.catch(() => undefined); // awaited in the next round, if there is one
-    if (current !== undefined) yield await current;
-  }
-  if (next !== undefined) yield await next;
-}
+/** Most numbers of an array that weights are parts of. */
+const SLAB = 2 ** 26;
 
-/** A tensor that was read, every number looked at, as float32. @throws CheckpointError `not-finite` */
-export const checkedWeight = (file: string, name: string, tensor: SafetensorsTensor): HostTensor => {
-  assertFinite(file, name, tensor);
-  return { data: toFloat32(tensor), shape: tensor.shape, dtype: "float32" };
+/**
+ * Reads weights as float32, every number looked at. They are parts of few large arrays: V8 would look for garbage at each of many.
+ * @param total How many numbers will be read in all.
+ */
+export const weightReader = ({ source }: CheckedFolder, total: number, signal: AbortSignal | undefined) => {
+  const slab = { array: new Float32Array(0), used: 0, left: total };
+  const take = (size: number): Float32Array => {
+    if (slab.used + size > slab.array.length) {
+      slab.array = new Float32Array(Math.max(size, Math.min(SLAB, slab.left)));
+      slab.used = 0;
+    }
+    slab.left -= size;
+    return slab.array.subarray(slab.used, (slab.used += size));
+  };
+  return async (stored: string): Promise<HostTensor> => {
+    const { shape } = source.entry(stored);
+    const data = take(shape.reduce((product, n) => product * n, 1));
+    await source.readFloats(stored, data, signal);
+    return { data, shape, dtype: "float32" };
+  };
 };
 
 const readParams = async (folder: CheckedFolder, signal: AbortSignal | undefined): Promise<QwenParams<HostTensor>> => {
   const params: Record<string, HostTensor> = {};
-  const reads = inFileOrder(folder).map(
-    (name) => async () => [name, await folder.source.read(name, { signal })] as const,
-  );
-  for await (const [stored, tensor] of oneAhead(reads)) {
-    throwIfAborted(signal);
-    params[diskName(stored)] = checkedWeight(folder.path, stored, tensor);
-  }
+  const stored = inFileOrder(folder);
+  const read = weightReader(folder, numbersOf(folder.source, stored), signal);
+  for (const name of stored) params[diskName(name)] = await read(name);
   return params;
 };
+
+/** How many numbers some tensors have. */
+export const numbersOf = (source: TensorSource, stored: readonly string[]): number =>
+  stored.reduce((sum, name) => sum + source.entry(name).shape.reduce((product, n) => product * n, 1), 0);
 
 /** A tied head that was saved as well must be the embedding. @throws CheckpointError `bad-name` */
 export const checkTiedHead = (head: HostTensor, embedding: HostTensor, file: string): void => {

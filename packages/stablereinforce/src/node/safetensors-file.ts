@@ -4,7 +4,6 @@ import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { CheckpointError } from "../errors.ts";
 import { bytesPerElement, elementsOf } from "../safetensors/dtype.ts";
-import { assertFinite } from "../safetensors/values.ts";
 import { entryOf, tensorFrom } from "../safetensors/format.ts";
 import { headerLength, parseHeader } from "../safetensors/header.ts";
 import type {
@@ -15,6 +14,7 @@ import type {
 } from "../safetensors/types.ts";
 import { layoutSafetensors, tensorBytes, type SafetensorsSpec } from "../safetensors/write.ts";
 import { atomicWrite, writeFully } from "./atomic-write.ts";
+import { checkNumbers, readFloats, type PlacedTensor } from "./windows.ts";
 
 /** Where a tensor's bytes lie on the disk: what ONNX calls external data. */
 export interface TensorLocation {
@@ -43,6 +43,11 @@ export interface TensorSource extends AsyncDisposable {
    * @throws CheckpointError `not-finite`, with the element's place; AbortError
    */
   readonly check: (name: string, signal?: AbortSignal) => Promise<void>;
+  /**
+   * Reads a tensor as float32 into an array, having looked at every number.
+   * @throws CheckpointError `not-finite`, with the element's place; AbortError
+   */
+  readonly readFloats: (name: string, into: Float32Array, signal?: AbortSignal) => Promise<void>;
   /** Where the bytes lie, so that a runtime can use them in place. */
   readonly locate: (name: string) => TensorLocation;
 }
@@ -69,31 +74,6 @@ const readInto = async (handle: FileHandle, bytes: Uint8Array, position: number,
 
 const readFully = (handle: FileHandle, position: number, length: number, file: string): Promise<Uint8Array> =>
   readInto(handle, new Uint8Array(length), position, file);
-
-/** Most bytes that are looked at together: few enough for the processor's cache. A multiple of every dtype's width. */
-const WINDOW = 2 ** 20;
-
-/** Reads a tensor through two windows: one is filled while the other is looked at. */
-const checkNumbers = async (
-  handle: FileHandle,
-  { entry, from, file }: { readonly entry: SafetensorsEntry; readonly from: number; readonly file: string },
-  signal: AbortSignal | undefined,
-): Promise<void> => {
-  const size = entry.end - entry.begin;
-  const windows = [0, 1].map(() => new Uint8Array(Math.min(WINDOW, size)));
-  const read = (at: number): Promise<Uint8Array> => {
-    const window = windows[(at / WINDOW) % 2] as Uint8Array;
-    return readInto(handle, window.subarray(0, Math.min(WINDOW, size - at)), from + at, file);
-  };
-  let next = read(0);
-  for (let at = 0; at < size; at += WINDOW) {
-    throwIfAborted(signal);
-    const bytes = await next;
-    if (at + WINDOW < size) next = read(at + WINDOW);
-    next.catch(() => undefined); // awaited in the next round, if there is one
-    assertFinite(file, entry.name, tensorFrom(entry, bytes), at / bytesPerElement(entry.dtype));
-  }
-};
 
 const readHeader = async (handle: FileHandle, options: SafetensorsReadOptions & { file: string }) => {
   const stat = await handle.stat();
@@ -134,6 +114,12 @@ export const openSafetensors = async (path: string, options: SafetensorsReadOpti
     throw isR1Error(cause) ? cause : ioError(strict.file, cause);
   });
   const entry = (name: string) => entryOf(header, name, strict.file);
+  const placed = (name: string): PlacedTensor => {
+    const found = entry(name);
+    const read = (bytes: Uint8Array, at: number) =>
+      readInto(handle, bytes, header.dataStart + found.begin + at, strict.file);
+    return { entry: found, file: strict.file, read };
+  };
   return {
     header,
     names: [...header.tensors.keys()],
@@ -149,11 +135,8 @@ export const openSafetensors = async (path: string, options: SafetensorsReadOpti
       const bytes = await readFully(handle, header.dataStart + part.begin, part.end - part.begin, strict.file);
       return tensorFrom(part, bytes, strict);
     },
-    check: async (name, signal) => {
-      throwIfAborted(signal);
-      const whole = entry(name);
-      await checkNumbers(handle, { entry: whole, from: header.dataStart + whole.begin, file: strict.file }, signal);
-    },
+    check: (name, signal) => checkNumbers(placed(name), signal),
+    readFloats: (name, into, signal) => readFloats(placed(name), into, signal),
     [Symbol.asyncDispose]: () => handle.close(),
   };
 };

@@ -130,6 +130,7 @@ export const openSharded = async (index: string, options: OpenCheckpointOptions 
     entry: (name) => holder(name).entry(name),
     read: async (name, how) => holder(name).read(name, how),
     check: async (name, signal) => holder(name).check(name, signal),
+    readFloats: async (name, into, signal) => holder(name).readFloats(name, into, signal),
     locate: (name) => holder(name).locate(name),
     [Symbol.asyncDispose]: () => closeAll(shards),
   };
