@@ -1,24 +1,20 @@
 /** What eager TensorFlow.js throws, in the engine's terms. What the user's own function throws stays as it is. */
 import { isR1Error, messageOf } from "@r1reward/core";
 import { callSite, EngineError, type EngineErrorReason } from "../errors.ts";
+import { operationsOf, unknownKernel } from "../tensorflow-errors.ts";
 import { isMemory, outOfMemory } from "./ort.ts";
 
-const UNKNOWN_KERNEL = /[Kk]ernel '([^']+)' not registered|registered kernel '([^']+)'|kernel function for '([^']+)'/;
-
 const THEIRS = /@tensorflow[\\/]|tfjs-core|tf-core|tfjs-backend/;
-/** Where a bundler has put everything into one file, the names remain that operations are called by. No user's function runs inside of one. */
-const OPERATION = /\bat (?:\w+\.)?\w+__op\b/;
 const NOWHERE = /<anonymous>\)?$|node:internal|wasm:\/\/|wasm-function/;
 
-/** A user's function throws from a frame of its own; TensorFlow.js from one of its files, its wasm, or an array that it makes. */
-const fromTensorFlow = ({ stack = "" }: Error): boolean => {
-  const first = stack.split("\n").find((line) => /^\s+at /.test(line) && !NOWHERE.test(line)) ?? "";
-  return THEIRS.test(first) || OPERATION.test(stack);
+/**
+ * A user's function throws from a frame of its own; TensorFlow.js from one of its files, its wasm, or an array that it makes. Where a bundler
+ * has put everything into one file, operations tell: no user's function runs inside of one.
+ */
+const fromTensorFlow = (error: Error): boolean => {
+  const first = (error.stack ?? "").split("\n").find((line) => /^\s+at /.test(line) && !NOWHERE.test(line)) ?? "";
+  return THEIRS.test(first) || operationsOf(error).length > 0;
 };
-
-/** What the user called: operations are named in their frames, the outermost last. */
-const operationOf = ({ stack = "" }: Error): string | undefined =>
-  [...stack.matchAll(/\bat (?:\w+\.)?(\w+)__op\b/g)].at(-1)?.[1];
 
 const reasonOf = ({ name, message }: Error): EngineErrorReason => {
   if (/^(?:Type|Range|Runtime)Error$/.test(name)) return "runtime";
@@ -30,11 +26,10 @@ const reasonOf = ({ name, message }: Error): EngineErrorReason => {
 export const eagerError = (where: string, backend: string, error: unknown): unknown => {
   if (!(error instanceof Error) || isR1Error(error) || !fromTensorFlow(error)) return error;
   const site = callSite(error.stack);
-  const operation = operationOf(error);
+  const operation = operationsOf(error).at(-1); // what the user called
   if (isMemory(error)) return outOfMemory(where, error, operation);
-  const kernel = UNKNOWN_KERNEL.exec(error.message);
-  if (kernel !== null) {
-    const op = kernel[1] ?? kernel[2] ?? kernel[3];
+  const op = unknownKernel(error);
+  if (op !== undefined) {
     const problem = `${where}: TensorFlow.js has no kernel for it on its backend ${backend}: use other ops, or another runtime`;
     return new EngineError(problem, { reason: "no-kernel", op, site }, { cause: error });
   }

@@ -1,10 +1,8 @@
 /** Errors with the op and the line of user code that led to them. */
 import { callSite, EngineError, type EngineErrorReason } from "../errors.ts";
+import { operationsOf, unknownKernel } from "../tensorflow-errors.ts";
 
-const UNKNOWN_KERNEL = /[Kk]ernel '([^']+)' not registered|registered kernel '([^']+)'|kernel function for '([^']+)'/;
 const NO_GRADIENT = /gradient function not found for (\w+)/;
-/** TensorFlow.js calls its ops `matMul__op` and so on by a property that minifiers leave alone. */
-const OP_FRAME = /\bat (?:[\w$]+\.)*(\w+?)__op\b/;
 
 const TENSORFLOW_FILE = /tfjs-core|tf-core|@tensorflow/;
 
@@ -17,7 +15,7 @@ const fromTensorFlow = (error: Error): boolean => {
     .split("\n")
     .filter((line) => /^\s+at /.test(line) && !/\(<anonymous>\)$/.test(line));
   if (frames.some((frame) => TENSORFLOW_FILE.test(frame))) return TENSORFLOW_FILE.test(frames[0] ?? "");
-  return frames.some((frame) => OP_FRAME.test(frame));
+  return operationsOf(error).length > 0;
 };
 
 const reasonOf = ({ message }: Error): EngineErrorReason => {
@@ -41,10 +39,9 @@ const missing = (error: Error): { problem: string; op: string | undefined } | un
     const problem = "has no gradient here: write it with other ops, or give it one with tf.customGrad";
     return { problem, op: gradient };
   }
-  const kernel = UNKNOWN_KERNEL.exec(error.message);
-  if (kernel === null) return undefined;
-  const problem = "has no lowering to ONNX: write it with supported ops, or use an eager runtime";
-  return { problem, op: kernel[1] ?? kernel[2] ?? kernel[3] };
+  const op = unknownKernel(error);
+  if (op === undefined) return undefined;
+  return { problem: "has no lowering to ONNX: write it with supported ops, or use an eager runtime", op };
 };
 
 /** The same error with op and call site. What the traced function itself throws stays as it is. */
@@ -59,6 +56,6 @@ export const located = (error: unknown): unknown => {
   const none = missing(error);
   if (none !== undefined)
     return new EngineError(none.problem, { reason: "no-kernel", op: none.op, site }, { cause: error });
-  const op = OP_FRAME.exec(error.stack ?? "")?.[1];
+  const [op] = operationsOf(error);
   return new EngineError(error.message, { reason: reasonOf(error), op, site }, { cause: error });
 };
