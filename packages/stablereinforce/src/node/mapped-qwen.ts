@@ -1,17 +1,15 @@
 /** A Hugging Face folder of Qwen2.5-VL whose weights stay in it: graphs read them where they lie. */
-import { isR1Error, messageOf } from "@r1reward/core";
 import type { EngineTensor, HostTensor } from "../engine/tensor.ts";
 import type { Engine } from "../engine/types.ts";
-import { CheckpointError } from "../errors.ts";
 import type { QwenConfig, QwenParams } from "../qwen/model/types.ts";
 import type { FloatDtype } from "../safetensors/values.ts";
 import {
+  asCheckpointError,
   checkTiedHead,
   dtypeOf,
   EMBEDDING,
   HEAD,
   inFileOrder,
-  numbersOf,
   openChecked,
   weightReader,
   type CheckedFolder,
@@ -45,14 +43,8 @@ const place = async (
   const nameOf = new Map([...names].map(([name, stored]) => [stored, name]));
   const staying = (stored: string): boolean => stays(nameOf.get(stored) as string);
   const all = inFileOrder(folder);
-  const read = weightReader(
-    folder,
-    numbersOf(
-      source,
-      all.filter((one) => !staying(one)),
-    ),
-    signal,
-  );
+  const loaded = all.filter((one) => !staying(one));
+  const read = weightReader(folder, loaded, signal);
   for (const stored of all) {
     const name = nameOf.get(stored) as string;
     if (staying(stored)) {
@@ -70,13 +62,12 @@ const withoutTiedHead = async (
   folder: CheckedFolder,
   params: QwenParams<HostTensor | EngineTensor>,
 ): Promise<QwenParams<HostTensor | EngineTensor>> => {
-  const { source, names, config, path } = folder;
+  const { names, config, path } = folder;
   const { [HEAD]: head, ...rest } = params;
   if (head === undefined || !config.text.tiedEmbeddings) return params;
-  const both = [HEAD, EMBEDDING].map((name) => names.get(name) as string);
-  const read = weightReader(folder, numbersOf(source, both), undefined);
-  const [again, embedding] = [await read(both[0] as string), await read(both[1] as string)];
-  checkTiedHead(again, embedding, path);
+  const [again, embedding] = [names.get(HEAD) as string, names.get(EMBEDDING) as string];
+  const read = weightReader(folder, [again, embedding], undefined);
+  checkTiedHead(await read(again), await read(embedding), path);
   return rest;
 };
 
@@ -100,7 +91,6 @@ export const mapQwenFolder = async (path: string, options: MapQwenOptions): Prom
     return { path, config, params, dtype: dtypeOf(folder), [Symbol.asyncDispose]: close };
   } catch (cause) {
     await close();
-    if (isR1Error(cause) || (cause as Error).name === "AbortError") throw cause;
-    throw new CheckpointError({ file: path, problem: "io" }, messageOf(cause), { cause });
+    throw asCheckpointError(path, cause);
   }
 };

@@ -8,6 +8,7 @@ import { parseQwenConfig } from "../qwen/model/config.ts";
 import { diskName } from "../qwen/model/names.ts";
 import { qwenParameterShapes } from "../qwen/model/shapes.ts";
 import type { QwenConfig, QwenParams } from "../qwen/model/types.ts";
+import { elementsOf } from "../safetensors/dtype.ts";
 import type { FloatDtype } from "../safetensors/values.ts";
 import { readJson } from "./read-json.ts";
 import type { TensorSource } from "./safetensors-file.ts";
@@ -92,11 +93,19 @@ export const inFileOrder = ({ source, names }: CheckedFolder): string[] => {
 /** Most numbers of an array that weights are parts of. */
 const SLAB = 2 ** 26;
 
+/** How many numbers a tensor has. */
+const numbersOf = (source: TensorSource, stored: string): number => elementsOf(source.entry(stored).shape) as number; // headers are checked
+
 /**
- * Reads weights as float32, every number looked at. They are parts of few large arrays: V8 would look for garbage at each of many.
- * @param total How many numbers will be read in all.
+ * Reads these weights as float32, every number looked at. They are parts of few large arrays: V8 would look for garbage at each of many.
+ * @param all Names in their files of everything that will be read.
  */
-export const weightReader = ({ source }: CheckedFolder, total: number, signal: AbortSignal | undefined) => {
+export const weightReader = (
+  { source }: CheckedFolder,
+  all: readonly string[],
+  signal: AbortSignal | undefined,
+): ((stored: string) => Promise<HostTensor>) => {
+  const total = all.reduce((sum, stored) => sum + numbersOf(source, stored), 0);
   const slab = { array: new Float32Array(0), used: 0, left: total };
   const take = (size: number): Float32Array => {
     if (slab.used + size > slab.array.length) {
@@ -106,25 +115,20 @@ export const weightReader = ({ source }: CheckedFolder, total: number, signal: A
     slab.left -= size;
     return slab.array.subarray(slab.used, (slab.used += size));
   };
-  return async (stored: string): Promise<HostTensor> => {
-    const { shape } = source.entry(stored);
-    const data = take(shape.reduce((product, n) => product * n, 1));
+  return async (stored) => {
+    const data = take(numbersOf(source, stored));
     await source.readFloats(stored, data, signal);
-    return { data, shape, dtype: "float32" };
+    return { data, shape: source.entry(stored).shape, dtype: "float32" };
   };
 };
 
 const readParams = async (folder: CheckedFolder, signal: AbortSignal | undefined): Promise<QwenParams<HostTensor>> => {
   const params: Record<string, HostTensor> = {};
   const stored = inFileOrder(folder);
-  const read = weightReader(folder, numbersOf(folder.source, stored), signal);
+  const read = weightReader(folder, stored, signal);
   for (const name of stored) params[diskName(name)] = await read(name);
   return params;
 };
-
-/** How many numbers some tensors have. */
-export const numbersOf = (source: TensorSource, stored: readonly string[]): number =>
-  stored.reduce((sum, name) => sum + source.entry(name).shape.reduce((product, n) => product * n, 1), 0);
 
 /** A tied head that was saved as well must be the embedding. @throws CheckpointError `bad-name` */
 export const checkTiedHead = (head: HostTensor, embedding: HostTensor, file: string): void => {
@@ -151,7 +155,8 @@ export interface CheckedFolder extends AsyncDisposable {
   readonly config: QwenConfig;
 }
 
-const asCheckpointError = (path: string, cause: unknown): unknown =>
+/** What opening a folder throws: an error of ours, an abortion, or whatever it was as `io`. */
+export const asCheckpointError = (path: string, cause: unknown): unknown =>
   isR1Error(cause) || (cause as Error).name === "AbortError"
     ? cause
     : new CheckpointError({ file: path, problem: "io" }, messageOf(cause), { cause });

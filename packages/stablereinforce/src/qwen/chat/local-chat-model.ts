@@ -1,31 +1,18 @@
 /** Qwen2.5-VL as a `ChatModel` in this process. */
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { ConfigError, throwIfAborted, type Completion, type SampleOptions } from "@r1reward/core";
-import { isEngineTensor, type EngineTensor, type HostTensor } from "../../engine/tensor.ts";
 import type { Given } from "../../engine/types.ts";
 import { ShapeError } from "../../errors.ts";
 import { decoderSampler } from "../../sample/index.ts";
 import type { ChatMessage } from "../inputs/chat-template.ts";
 import { qwenModel, type QwenParams } from "../model/index.ts";
 import { qwenDecoder } from "../policy/decoder.ts";
+import type { PlacedWeights } from "../policy/types.ts";
+import { onEngine } from "../policy/weights.ts";
 import { requestQueue, type Queue } from "./queue.ts";
 import { replyOf, stopsAt } from "./reply.ts";
 import { seedsOf, settingsOf } from "./settings.ts";
 import type { LocalChatModel, LocalChatOptions } from "./types.ts";
-
-/** Weights on the engine. What was there before is left there at the end. */
-const place = ({ engine, weights }: LocalChatOptions) => {
-  const own: EngineTensor[] = [];
-  const put = (weight: EngineTensor | HostTensor): EngineTensor => {
-    if (isEngineTensor(weight)) return weight;
-    const placed = engine.tensor(weight.data, weight.shape, weight.dtype);
-    own.push(placed);
-    return placed;
-  };
-  const entries = Object.entries(weights as Readonly<Record<string, EngineTensor | HostTensor>>);
-  const params = Object.fromEntries(entries.map(([name, weight]) => [name, put(weight)]));
-  return { params: params as Given<QwenParams<Tensor>>, free: () => engine.dispose(own) };
-};
 
 /** Room for a reply: what was asked for, as far as the model's context reaches. @throws ShapeError when there is none */
 const roomFor = (prompt: number, maxTokens: number | undefined, context: number): number => {
@@ -69,7 +56,8 @@ export const localChatModel = (options: LocalChatOptions): LocalChatModel => {
   const context = contextOf(options);
   const decoder = qwenDecoder(engine, qwenModel(config, { lora }));
   const sampler = decoderSampler(engine, decoder, { maxBatch });
-  const { params, free } = place(options);
+  const weights = onEngine(options, options.weights as PlacedWeights);
+  const params = weights.get() as Given<QwenParams<Tensor>>;
   const { stopTokens } = tokenizer;
   const queue = requestQueue(
     name,
@@ -97,7 +85,7 @@ export const localChatModel = (options: LocalChatOptions): LocalChatModel => {
       await queue.close();
       await sampler[Symbol.asyncDispose]();
       await decoder[Symbol.asyncDispose]();
-      free();
+      weights.dispose();
     },
   };
 };

@@ -45,7 +45,7 @@ const inMemory = (trained: PlacedWeights): QwenParams<HostTensor> => {
 };
 
 /** Weights that are not trained, put on the engine when they are first needed, and only once. What was there before stays the caller's. */
-export const onEngine = ({ engine }: Qwen25VLOptions, frozen: PlacedWeights) => {
+export const onEngine = ({ engine }: Pick<Qwen25VLOptions, "engine">, frozen: PlacedWeights) => {
   const held: { placed: Params<EngineTensor> | undefined; own: EngineTensor[] } = { placed: undefined, own: [] };
   const put = (weight: HostTensor | EngineTensor): EngineTensor => {
     if (isEngineTensor(weight)) return weight;
