@@ -20,7 +20,7 @@ import {
 import { diskCache, nodeMedia } from "@r1reward/core/node";
 import { shapesProtocol } from "@r1reward/core/shapes";
 import { protocolOfModel } from "./bundled-models.ts";
-import { isLocal, openLocal, type OpenModel } from "./local-model.ts";
+import { isLocal, openLocal, serverOf, type OpenModel } from "./local-model.ts";
 import { apiKeyFrom, defaultCacheFolder, flagError, type JudgeFlags } from "./options.ts";
 
 /** A judge with what must be closed after use. */
@@ -169,14 +169,8 @@ const localProtocol = async (flags: JudgeFlags): Promise<JudgeProtocol> => {
 export const openJudge = async (flags: JudgeFlags, signal: AbortSignal): Promise<OpenJudge> => {
   if (flags.judge !== undefined) return builtIn(baselineNamed(flags.judge, flags.seed));
   if (await isLocal(flags)) return modelJudge(flags, await localProtocol(flags), () => openLocal(flags, signal));
-  if (flags.mapWeights === true) throw flagError("--map-weights", "expected a folder as --model: a server has its own");
-  const { baseUrl = [] } = flags;
-  if (baseUrl.length === 0) {
-    const wanted = "expected a built-in judge, or a server: --base-url http://localhost:8000/v1 (or R1REWARD_BASE_URL)";
-    if (flags.model === undefined)
-      throw flagError("--judge", `${wanted}, or a model to run here: --model tiny, --model ./folder`);
-    throw flagError("--model", `expected tiny, a folder, or a server that has "${flags.model}": --base-url …`);
-  }
+  const wanted = "expected a built-in judge, or a server: --base-url http://localhost:8000/v1 (or R1REWARD_BASE_URL)";
+  const baseUrl = serverOf(flags, ["--judge", wanted]);
   const model = flags.model ?? (await onlyModelOf(baseUrl, signal));
   return modelJudge(flags, protocolNamed(flags.protocol ?? "r1"), () =>
     Promise.resolve(openModel(flags, baseUrl, model)),

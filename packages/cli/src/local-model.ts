@@ -30,6 +30,23 @@ export const isLocal = async ({ model, baseUrl = [] }: Pick<JudgeFlags, "model" 
 /** What says which model is opened, and how. */
 export type LocalFlags = Pick<JudgeFlags, "model" | "baseUrl" | "maxPixels" | "concurrency" | "mapWeights">;
 
+/**
+ * The addresses of the server that a model which is not run here is asked on.
+ *
+ * @param missing The flag to name when neither a server nor a model is, and what it expects.
+ * @throws ConfigError when there is no server, or a flag that only a folder has a use for
+ */
+export const serverOf = (
+  { baseUrl = [], model, mapWeights }: Pick<LocalFlags, "baseUrl" | "model" | "mapWeights">,
+  [missing, wanted]: readonly [flag: string, wanted: string],
+): readonly string[] => {
+  if (mapWeights === true) throw flagError("--map-weights", "expected a folder as --model: a server has its own");
+  if (baseUrl.length > 0) return baseUrl;
+  if (model === undefined)
+    throw flagError(missing, `${wanted}, or a model to run here: --model tiny, --model ./folder`);
+  throw flagError("--model", `expected tiny, a folder, or a server that has "${model}": --base-url …`);
+};
+
 /** Weights that every worker can have a copy of: 256 MiB. */
 const SMALL = 2 ** 28;
 

@@ -4,8 +4,8 @@ import { nodeMedia } from "@r1reward/core/node";
 import type { DistillOptions } from "@r1reward/core/prepare";
 import { bundledModel } from "../bundled-models.ts";
 import { onlyModelOf, protocolNamed } from "../judging.ts";
-import { isLocal, openLocal, type OpenModel } from "../local-model.ts";
-import { apiKeyFrom, flagError } from "../options.ts";
+import { isLocal, openLocal, serverOf, type OpenModel } from "../local-model.ts";
+import { apiKeyFrom } from "../options.ts";
 import type { DistillFlags } from "./distill-flags.ts";
 
 /** A teacher with what must be closed after use. */
@@ -17,14 +17,8 @@ export interface Teacher extends AsyncDisposable {
 }
 
 const openServer = async (flags: DistillFlags, signal: AbortSignal): Promise<OpenModel> => {
-  const { baseUrl = [], model, concurrency, deadline } = flags;
-  if (flags.mapWeights === true) throw flagError("--map-weights", "expected a folder as --model: a server has its own");
-  if (baseUrl.length === 0) {
-    const wanted = "expected an OpenAI-compatible server (or R1REWARD_BASE_URL)";
-    if (model === undefined)
-      throw flagError("--base-url", `${wanted}, or a model to run here: --model tiny, --model ./folder`);
-    throw flagError("--model", `expected tiny, a folder, or a server that has "${model}": --base-url …`);
-  }
+  const { model, concurrency, deadline } = flags;
+  const baseUrl = serverOf(flags, ["--base-url", "expected an OpenAI-compatible server (or R1REWARD_BASE_URL)"]);
   return openaiCompatible({
     baseURL: [...baseUrl],
     model: model ?? (await onlyModelOf(baseUrl, signal)),
