@@ -152,7 +152,9 @@ export const onlyModelOf = async (baseURL: readonly string[], signal: AbortSigna
 };
 
 /** What the flag says, else what the model was trained on. @throws ConfigError naming the flag, or the model's file */
-const localProtocol = async (flags: JudgeFlags): Promise<JudgeProtocol> => {
+export const localProtocol = async (
+  flags: Pick<JudgeFlags, "protocol" | "model" | "baseUrl">,
+): Promise<JudgeProtocol> => {
   if (flags.protocol !== undefined) return protocolNamed(flags.protocol);
   const name = (await protocolOfModel(flags)) ?? "r1";
   if (Object.hasOwn(PROTOCOLS, name)) return protocolNamed(name);

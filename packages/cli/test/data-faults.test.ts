@@ -1,8 +1,9 @@
 /** `data` and `eval` on rows that are of no use, and on places that cannot be written. */
 import { execFile, execFileSync } from "node:child_process";
-import { link, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, link, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { startFaultServer } from "@r1reward/core/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { r1reward, type Run } from "./run-cli.ts";
@@ -231,6 +232,29 @@ describe("data distill with a model that runs here", () => {
     expect(JSON.parse((await data(...tiny)).stderr)).toMatchObject({ pairs: 4, bill: { requests: 0 } });
     const folderArgs = [...args, "-m", at("nowhere"), "-o", at("other.jsonl")];
     fails(await data(...folderArgs), 3, "nowhere: expected a folder, there is none");
+  });
+
+  it("asks a folder by the protocol that its r1reward.json names", async () => {
+    expect((await data("shapes", "--n", "2", "--split", "test", "-o", at("shapes"))).code).toBe(0);
+    const bundled = fileURLToPath(new URL("../models/tiny", import.meta.url));
+    await cp(bundled, at("judge"), { recursive: true });
+    const args = [
+      "distill",
+      at("shapes/pairs.jsonl"),
+      "--image-root",
+      at("shapes"),
+      "--max-tokens",
+      "160",
+      "--json",
+      "-q",
+    ];
+    const model = ["-m", at("judge"), "-o", at("out.jsonl")];
+    await writeFile(at("judge/r1reward.json"), JSON.stringify({ protocol: "sheps" }));
+    fails(await data(...args, ...model), 2, "r1reward.json: protocol: expected one of");
+    await writeFile(at("judge/r1reward.json"), JSON.stringify({ protocol: "shapes" }));
+    const run = await data(...args, ...model); // prompts of r1 are longer than its context
+    expect(run.code, run.stderr).toBe(0);
+    expect(await readFile(at("out.jsonl"), "utf8")).toMatch(/"critique":"<think>.* I see: /);
   });
 
   it("says what can be named", async () => {

@@ -36,7 +36,7 @@ const addTeacherFlags = (command: Command): Command =>
   addServerFlags(command)
     .option(
       "-p, --protocol <name>",
-      "how the teacher is asked: r1 (the paper's Table 1), r1-train, plain, … (default: r1; shapes for --model tiny)",
+      "how the teacher is asked: r1 (the paper's Table 1), r1-train, plain, … (default: what r1reward.json of a model's folder names; shapes for --model tiny; else r1)",
     )
     .option(
       "--temperatures <list>",

@@ -2,8 +2,7 @@
 import { openaiCompatible } from "@r1reward/core";
 import { nodeMedia } from "@r1reward/core/node";
 import type { DistillOptions } from "@r1reward/core/prepare";
-import { bundledModel } from "../bundled-models.ts";
-import { onlyModelOf, protocolNamed } from "../judging.ts";
+import { localProtocol, onlyModelOf, protocolNamed } from "../judging.ts";
 import { isLocal, openLocal, serverOf, type OpenModel } from "../local-model.ts";
 import { apiKeyFrom } from "../options.ts";
 import type { DistillFlags } from "./distill-flags.ts";
@@ -38,14 +37,15 @@ const weightsOf = ({ revision, fingerprint }: OpenModel): readonly string[] =>
  */
 export const openTeacher = async (flags: DistillFlags, signal: AbortSignal): Promise<Teacher> => {
   const { temperatures, maxTokens, seed, imageRoot } = flags;
-  const protocol = protocolNamed(flags.protocol ?? bundledModel(flags)?.protocol ?? "r1");
+  const local = await isLocal(flags);
+  const protocol = local ? await localProtocol(flags) : protocolNamed(flags.protocol ?? "r1");
   const media = nodeMedia({
     ...(imageRoot === undefined ? {} : { root: imageRoot }),
     hosts: flags.allowHost ?? [],
     maxPixels: flags.maxPixels,
     resize: true,
   });
-  const model = await ((await isLocal(flags)) ? openLocal(flags, signal) : openServer(flags, signal));
+  const model = await (local ? openLocal(flags, signal) : openServer(flags, signal));
   const asked = [model.name, protocol.name, temperatures, maxTokens, seed ?? null, media.fingerprint];
   return {
     model,
